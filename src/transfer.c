@@ -1,0 +1,348 @@
+/* transfer.c: see transfer.h.
+
+   Both transfers go the same way:
+
+     attempt   recv or send with MSG_DONTWAIT: what can proceed at once costs one system call
+     await     only when nothing was there, by the socket's own timeout: 0 ends it, None makes one blocking call, a number
+               polls until the deadline, after which comes the next attempt
+
+   The descriptor is asked of the socket anew before every system call, since another thread may have closed the socket
+   while this one waited, and the number may be another file's by now.
+
+   A small attempt keeps the GIL: giving it up for a call of half a microsecond means to queue for it, up to the switch
+   interval, behind every busy thread.  So that those are not starved, it is handed over before the next attempt after TURN_NS,
+   and at once if a transfer is back from its system call and wants it (see keep_gil). */
+#include "transfer.h"
+
+#if HAVE_DIRECT_PATH
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000LL
+#define NS_PER_MS 1000000LL
+
+/* Above this size the copy itself takes long enough for others to use the time. */
+#define KEEP_GIL_NBYTES 16384
+
+#define TURN_NS 500000LL    /* transfers keep the GIL for this long at a stretch, */
+#define HANDOVER_NS 30000LL /* then leave it alone for this long: a sleeping thread needs about that to wake and take it */
+#define KEPT_PER_CHECK 32u  /* and look at the clock once in so many; */
+#define GAP_NS 1000000LL    /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
+
+typedef enum { DIRECTION_RECV, DIRECTION_SEND } direction;
+
+typedef struct {
+    const transfer_context *context;
+    PyObject *csock; /* borrowed */
+    direction direction;
+    char *buffer;
+    Py_ssize_t nbytes;
+    long long deadline_ns; /* monotonic; 0 while no wait has begun */
+    int blocking;          /* the last system call was one that waits by itself */
+} transfer;
+
+/* What came of one system call: bytes, or an errno that says why there were none. */
+typedef struct {
+    Py_ssize_t nbytes;
+    int error;
+} attempt;
+
+typedef enum { AWAIT_READY, AWAIT_BLOCKING, AWAIT_WOULD_BLOCK, AWAIT_TIMED_OUT, AWAIT_INTERRUPTED, AWAIT_ERROR } awaited;
+
+long long
+transfer_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* The descriptor, -1 for a closed socket (the system call then says EBADF); or -1 with an exception set. */
+static int
+csocket_fileno(const transfer *self)
+{
+    PyObject *number = self->context->methods->fileno(self->csock, NULL);
+    long fd;
+
+    if (number == NULL) {
+        return -1;
+    }
+    fd = int_as_long(number);
+    Py_DECREF(number);
+    return (int)fd;
+}
+
+/* Gives the GIL up, for a call that waits or takes long: others have their turn. */
+static PyThreadState *
+leave_gil(gil_turn *turn)
+{
+#ifndef Py_GIL_DISABLED
+    turn->kept = 0;
+#else
+    (void)turn;
+#endif
+    return PyEval_SaveThread();
+}
+
+/* Takes it back.  Meanwhile other transfers can see that somebody wants it. */
+static void
+enter_gil(gil_turn *turn, PyThreadState *thread)
+{
+    __atomic_add_fetch(&turn->returning, 1, __ATOMIC_RELAXED);
+    PyEval_RestoreThread(thread);
+    __atomic_sub_fetch(&turn->returning, 1, __ATOMIC_RELAXED);
+}
+
+#ifndef Py_GIL_DISABLED
+/* Lets others have the GIL, who had to wait for the calls that kept it. */
+static void
+hand_over(gil_turn *turn, long long for_ns)
+{
+    PyThreadState *thread = leave_gil(turn);
+    long long end_ns = for_ns == 0 ? 0 : transfer_clock_ns() + for_ns;
+
+    do {
+        sched_yield();
+    } while (end_ns != 0 && transfer_clock_ns() < end_ns);
+    enter_gil(turn, thread);
+}
+#endif
+
+/* May this attempt keep the GIL?  Before it says yes, it lets others have it if that is due. */
+static int
+keep_gil(gil_turn *turn, Py_ssize_t nbytes)
+{
+    if (nbytes > KEEP_GIL_NBYTES) {
+        return 0;
+    }
+#ifndef Py_GIL_DISABLED
+    if (__atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0) {
+        hand_over(turn, 0); /* it is awake: a moment will do */
+    }
+    else if (++turn->kept % KEPT_PER_CHECK == 0) {
+        long long now_ns = transfer_clock_ns();
+
+        if (turn->kept == KEPT_PER_CHECK || now_ns - turn->checked_ns > GAP_NS) {
+            turn->began_ns = now_ns;
+        }
+        turn->checked_ns = now_ns;
+        if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
+            hand_over(turn, HANDOVER_NS);
+        }
+    }
+#else
+    (void)turn;
+#endif
+    return 1;
+}
+
+static attempt
+system_call(const transfer *self, int fd, int flags)
+{
+    attempt result;
+
+    result.nbytes = self->direction == DIRECTION_RECV ? recv(fd, self->buffer, (size_t)self->nbytes, flags)
+                                                      : send(fd, self->buffer, (size_t)self->nbytes, flags);
+    result.error = result.nbytes < 0 ? errno : 0;
+    return result;
+}
+
+/* One system call with these flags.  Returns 0, or -1 with an exception set. */
+static int
+transfer_attempt(transfer *self, int flags, attempt *result)
+{
+    int keeps = (flags & MSG_DONTWAIT) && keep_gil(self->context->turn, self->nbytes);
+    int fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
+
+    if (fd == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    self->blocking = flags == 0;
+    if (keeps) {
+        *result = system_call(self, fd, flags);
+    }
+    else {
+        PyThreadState *thread = leave_gil(self->context->turn);
+
+        *result = system_call(self, fd, flags);
+        enter_gil(self->context->turn, thread);
+    }
+    return 0;
+}
+
+/* The end of the time that the socket's timeout allows from now on; no timeout of Python 2 is too odd for it. */
+static long long
+deadline_after(double timeout_s)
+{
+    const double longest_s = 1e9;
+    double ns = (timeout_s < longest_s ? timeout_s : longest_s) * (double)NS_PER_S; /* NaN is not below either */
+    return transfer_clock_ns() + (long long)ns + 1;
+}
+
+/* Waits until the descriptor is worth another attempt, as the socket's timeout says.  AWAIT_ERROR has set an exception,
+   AWAIT_INTERRUPTED has not looked at the signal yet, AWAIT_BLOCKING has not waited at all: the call itself will. */
+static awaited
+transfer_await(transfer *self)
+{
+    struct pollfd pollfd;
+    PyThreadState *thread;
+    long long remaining_ns;
+    int n, error;
+
+    if (self->deadline_ns == 0) {
+        PyObject *timeout = self->context->methods->gettimeout(self->csock, NULL);
+        double timeout_s;
+
+        if (timeout == NULL) {
+            return AWAIT_ERROR;
+        }
+        if (timeout == Py_None) {
+            Py_DECREF(timeout);
+            return AWAIT_BLOCKING;
+        }
+        timeout_s = PyFloat_AsDouble(timeout);
+        Py_DECREF(timeout);
+        if (timeout_s == -1.0 && PyErr_Occurred()) {
+            return AWAIT_ERROR;
+        }
+        if (timeout_s == 0.0) {
+            return AWAIT_WOULD_BLOCK;
+        }
+        self->deadline_ns = deadline_after(timeout_s);
+    }
+    remaining_ns = self->deadline_ns - transfer_clock_ns();
+    if (remaining_ns <= 0) {
+        return AWAIT_TIMED_OUT;
+    }
+    pollfd.fd = csocket_fileno(self);
+    if (pollfd.fd == -1) {
+        return PyErr_Occurred() ? AWAIT_ERROR : AWAIT_READY; /* closed meanwhile: the attempt reports it */
+    }
+    pollfd.events = self->direction == DIRECTION_RECV ? POLLIN : POLLOUT;
+    pollfd.revents = 0;
+    if (remaining_ns > 1000000 * NS_PER_MS) {
+        remaining_ns = 1000000 * NS_PER_MS; /* poll's int; the caller comes back */
+    }
+    thread = leave_gil(self->context->turn);
+    n = poll(&pollfd, 1, (int)((remaining_ns + NS_PER_MS - 1) / NS_PER_MS));
+    error = errno;
+    enter_gil(self->context->turn, thread);
+    if (n < 0) {
+        if (error == EINTR) {
+            return AWAIT_INTERRUPTED;
+        }
+        errno = error;
+        PyErr_SetFromErrno(self->context->socket_error);
+        return AWAIT_ERROR;
+    }
+    return AWAIT_READY; /* or it is time: then the attempt fails, and the next wait finds the deadline passed */
+}
+
+/* Attempts until one system call has moved something, or nothing can.  Returns the bytes moved, TRANSFER_WOULD_BLOCK, or
+   TRANSFER_ERROR with an exception set.  `resuming` is for a call after progress: it runs no Python signal handler and leaves
+   no exception, and whatever ends it is TRANSFER_WOULD_BLOCK or TRANSFER_ERROR. */
+static Py_ssize_t
+transfer_once(transfer *self, int resuming)
+{
+    int flags = MSG_DONTWAIT;
+
+    for (;;) {
+        attempt result;
+        int interrupted;
+
+        if (transfer_attempt(self, flags, &result) < 0) {
+            return TRANSFER_ERROR;
+        }
+        if (result.error == 0) {
+            return result.nbytes;
+        }
+        interrupted = result.error == EINTR;
+        if (result.error == EAGAIN || result.error == EWOULDBLOCK) {
+            if (flags == 0) {
+                return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
+            }
+            switch (transfer_await(self)) {
+                case AWAIT_READY:
+                    break;
+                case AWAIT_BLOCKING:
+                    flags = 0;
+                    break;
+                case AWAIT_WOULD_BLOCK:
+                    return TRANSFER_WOULD_BLOCK;
+                case AWAIT_TIMED_OUT:
+                    PyErr_SetString(self->context->timeout_error, "timed out");
+                    return TRANSFER_ERROR;
+                case AWAIT_INTERRUPTED:
+                    interrupted = 1;
+                    break;
+                case AWAIT_ERROR:
+                    return TRANSFER_ERROR;
+            }
+        }
+        else if (!interrupted) {
+            errno = result.error;
+            PyErr_SetFromErrno(self->context->socket_error);
+            return TRANSFER_ERROR;
+        }
+        if (interrupted && (resuming || PyErr_CheckSignals() < 0)) {
+            return TRANSFER_ERROR;
+        }
+    }
+}
+
+Py_ssize_t
+transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
+{
+    transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, 0, 0};
+
+    return nbytes == 0 ? 0 : transfer_once(&self, 0);
+}
+
+Py_ssize_t
+transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
+{
+    transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
+    Py_ssize_t sent = transfer_once(&self, 0);
+
+    /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
+    while (sent >= 0 && sent < nbytes && !self.blocking) {
+        Py_ssize_t more;
+
+        self.buffer = (char *)buffer + sent;
+        self.nbytes = nbytes - sent;
+        more = transfer_once(&self, 1);
+        if (more < 0) {
+            PyErr_Clear(); /* it comes again, if it is still there, with the next write */
+            break;
+        }
+        sent += more;
+    }
+    return sent;
+}
+
+#else
+
+long long
+transfer_clock_ns(void)
+{
+    return 0;
+}
+
+Py_ssize_t
+transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
+{
+    (void)context, (void)csock, (void)buffer, (void)nbytes;
+    PyErr_BadInternalCall();
+    return TRANSFER_ERROR;
+}
+
+Py_ssize_t
+transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
+{
+    return transfer_recv(context, csock, (void *)buffer, nbytes);
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* transfer.h: bytes through the descriptor of the interpreter's C socket.
+
+   The direct path of SocketIO.  Everything that has to do with a system call is here: the attempt, the wait, the deadline,
+   signals, and who holds the GIL meanwhile.  Nothing here knows of streams, and nothing outside makes a system call. */
+#ifndef BACKPORTS_MAKEFILE_TRANSFER_H
+#define BACKPORTS_MAKEFILE_TRANSFER_H
+
+#include "compat.h"
+
+/* The one switch of the direct path.  Elsewhere everything is delegated to the socket's own methods, until it was tested
+   there: MSG_DONTWAIT has to be honoured by recv and by send. */
+#ifdef __linux__
+#define HAVE_DIRECT_PATH 1
+#else
+#define HAVE_DIRECT_PATH 0
+#endif
+
+/* One of the interpreter's own methods of `_socket.socket`: as the class has it, and as it is known by once bound. */
+typedef struct {
+    PyObject *descriptor; /* owned by the class */
+    PyMethodDef *definition;
+} csocket_method;
+
+/* Those by which a C socket is known and asked. */
+typedef struct {
+    csocket_method recv_into, send;
+    PyCFunction fileno;     /* int fileno(csock, NULL) */
+    PyCFunction gettimeout; /* float or None gettimeout(csock, NULL) */
+} csocket_methods;
+
+/* How long transfers have kept the GIL at a stretch, so that other threads get their turn.  One per interpreter. */
+typedef struct {
+    unsigned int kept;              /* attempts since a transfer last gave it up */
+    long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
+    int returning;                  /* atomic: transfers that are through with their system call, and wait for it */
+} gil_turn;
+
+/* What a transfer needs besides the socket and the bytes.  Borrowed for the length of the call. */
+typedef struct {
+    const csocket_methods *methods;
+    gil_turn *turn;
+    PyObject *timeout_error; /* raised with "timed out" when the deadline has passed */
+    PyObject *socket_error;  /* raised with errno and text */
+} transfer_context;
+
+enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };
+
+/* Receives once into `buffer`, waiting as the socket's timeout allows.  Returns the number of bytes (0: end of stream, or
+   nbytes is 0, for which there is no system call), TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
+   Called with the GIL, which it may release; the caller keeps csock and buffer alive. */
+INTERNAL Py_ssize_t transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes);
+
+/* Sends until all is taken, the socket would block, its timeout has passed over the whole, or a signal came.  Returns how
+   many bytes were taken, if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
+   No Python code runs once a byte was taken, so the count cannot be lost.  GIL and ownership as above. */
+INTERNAL Py_ssize_t transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes);
+
+/* The monotonic clock that the deadlines are on, in nanoseconds; 0 without a direct path. */
+INTERNAL long long transfer_clock_ns(void);
+
+#endif
