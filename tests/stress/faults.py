@@ -1,0 +1,483 @@
+"""One operation with its first allocation failing, then its second, and so on, until none is left to fail.
+
+    python tests/stress/faults.py --implementation c --scenario "read raw"
+
+Each time it has to be MemoryError or success, and afterwards the counter and the descriptors have to be right, and the stream
+has to go on.  Without `--scenario`, all of them but "import", which needs a process of its own.  The allocations are made to fail by `_testcapi.set_nomemory`; on 2.7, which
+has no such thing, by failmalloc.c, compiled and preloaded (tests/test_faults.py does that).
+"""
+from __future__ import print_function
+
+import collections
+import gc
+import socket
+import sys
+import traceback
+
+import harness
+
+CLEAN_ROUNDS = 20  # so many successes in a row: a failure may also be swallowed, by a finalizer or a cache
+LIMIT = 20000
+
+
+def find_injector():
+    """(arm(n), disarm()): the n-th allocation after arm() fails, once."""
+    if harness.PY2:
+        import ctypes
+        library = ctypes.CDLL(None)
+        library.failmalloc_arm.restype = None
+        library.failmalloc_arm.argtypes = [ctypes.c_long]
+        return library.failmalloc_arm, library.failmalloc_disarm
+    from _testcapi import remove_mem_hooks, set_nomemory
+    return lambda n: set_nomemory(n, n + 1), remove_mem_hooks
+
+
+class Fake(object):
+    """Reads "fake" for ever, and takes whatever it is given."""
+
+    def __init__(self):
+        self._makefile_refs = 0
+
+    def recv_into(self, buf):
+        buf[:4] = b"fake"
+        return 4
+
+    def send(self, data):
+        return len(data)
+
+    def _decref_socketios(self):
+        self._makefile_refs -= 1
+
+
+class Scenario(object):
+    """prepare(), operate() with a failing allocation, check(failed)."""
+
+    def __init__(self, impl):
+        self.impl = impl
+        self.ours, self.peer = harness.unix_pair()
+        self.ours.setblocking(False)
+        self.peer.setblocking(False)
+        self.fake = Fake()
+        self.result = None
+        self.set_up()
+        self.counter = harness.read_counter(self.ours), self.fake._makefile_refs
+
+    def set_up(self):
+        pass
+
+    def prepare(self):
+        pass
+
+    def check(self, failed):
+        pass
+
+    def drain(self, sock):
+        """All that is there to be received."""
+        try:
+            return sock.recv(100000)
+        except EnvironmentError:
+            return b""
+
+    def give_up_counts(self):
+        """The contract's own hole: a _decref_socketios() that itself failed leaves the file closed and the reference with it."""
+        if self.counter[0] is not None:
+            self.ours._io_refs = self.counter[0]
+        self.fake._makefile_refs = self.counter[1]
+
+
+SCENARIOS = collections.OrderedDict()
+
+
+def register(name):
+    def add(cls):
+        SCENARIOS[name] = cls
+        return cls
+    return add
+
+
+class Makefile(Scenario):
+    args = ()
+
+    def operate(self):
+        self.result = self.impl.makefile(self.ours, *self.args)
+
+    def check(self, failed):
+        assert failed == (self.result is None), "an error and a stream"
+        if self.result is not None:
+            assert not self.result.closed
+            self.result.close()
+        self.result = None
+
+
+TEXTS = [("rw", 100, "utf-8", "strict", "")]
+if not harness.PY2:  # whose own TextIOWrapper crashes, or has strange errors, when a decoder gets no memory
+    TEXTS += [("r",), ("w",)]
+for args in [("rb",), ("wb",), ("rwb",), ("rwb", 0)] + TEXTS:
+    SCENARIOS["makefile %s" % (args,)] = type("Makefile", (Makefile,), {"args": args})
+
+
+@register("makefile of a fake")
+class MakefileOfFake(Makefile):
+    def operate(self):
+        self.result = self.impl.makefile(self.fake, mode="rwb", buffering=0)
+
+
+@register("makefile refused")
+class MakefileRefused(Makefile):
+    def operate(self):
+        try:
+            self.impl.makefile(self.ours, "r", -1, "no such encoding")
+        except LookupError:
+            return
+        raise AssertionError("not refused")
+
+    def check(self, failed):
+        pass
+
+
+class WithRaw(Scenario):
+    """A raw stream on the socket; what of five bytes was not read when there was an error is still there."""
+
+    def set_up(self):
+        self.raw = self.impl.makefile(self.ours, "rwb", 0)
+        self.raw.written = b""
+
+    def check(self, failed):
+        assert self.raw.readable() is True
+        self.drain(self.ours)
+
+
+@register("read raw: readinto")
+class Readinto(WithRaw):
+    def prepare(self):
+        self.buffer = bytearray(5)
+        self.peer.send(b"12345")
+
+    def operate(self):
+        assert self.raw.readinto(self.buffer) == 5
+
+    def check(self, failed):
+        if failed and self.impl.name == "c":  # Python code may fail after it has received
+            assert self.raw.readinto(self.buffer) == 5, "an error, and the bytes are gone"
+        assert failed or self.buffer == b"12345"
+        WithRaw.check(self, failed)
+
+
+@register("read raw: read")
+class Read(WithRaw):
+    def prepare(self):
+        self.peer.send(b"12345")
+
+    def operate(self):
+        assert self.raw.read(5) == b"12345"
+
+
+@register("read raw: read, nothing there")
+class ReadNothing(WithRaw):
+    def operate(self):
+        assert self.raw.read(5) is None
+
+
+@register("read raw: readall")
+class Readall(WithRaw):
+    def prepare(self):
+        self.peer.send(b"1234567890" * 2000)
+
+    def operate(self):
+        assert self.raw.readall() == b"1234567890" * 2000
+
+
+@register("read raw: readline")
+class Readline(WithRaw):
+    def prepare(self):
+        self.peer.send(b"12345\n")
+
+    def operate(self):
+        assert self.raw.readline() == b"12345\n"
+
+
+@register("read raw: delegated")
+class ReadDelegated(WithRaw):
+    def set_up(self):
+        WithRaw.set_up(self)
+        self.faked = self.impl.makefile(self.fake, "rwb", 0)
+
+    def operate(self):
+        assert self.faked.read(4) == b"fake"
+        assert self.faked.readinto(bytearray(4)) == 4
+
+
+@register("read raw: times out")
+class ReadTimesOut(WithRaw):
+    def prepare(self):
+        self.ours.settimeout(1e-6)
+        self.raw._timeout_occurred = False
+
+    def operate(self):
+        try:
+            self.raw.read(5)
+        except socket.timeout:
+            return
+        raise AssertionError("not timed out")
+
+    def check(self, failed):
+        self.ours.settimeout(0)
+        self.raw._timeout_occurred = False
+        WithRaw.check(self, failed)
+
+
+@register("wrong direction, closed")
+class Refused(WithRaw):
+    def set_up(self):
+        WithRaw.set_up(self)
+        self.reader = self.impl.makefile(self.ours, "rb", 0)
+        self.closed = self.impl.makefile(self.ours, "rb", 0)
+        self.closed.close()
+
+    def operate(self):
+        for stream in self.reader, self.closed:
+            try:
+                stream.write(b"data")
+            except (EnvironmentError, ValueError):
+                continue
+            raise AssertionError("not refused")
+
+
+@register("write raw")
+class Write(WithRaw):
+    def operate(self):
+        assert self.raw.write(b"12345") == 5
+
+    def check(self, failed):
+        sent = self.drain(self.peer)
+        if self.impl.name == "c" or not failed:
+            assert sent == (b"" if failed else b"12345"), "an error, and %r was sent" % sent
+
+
+@register("write raw: delegated, by sendall")
+class WriteDelegated(ReadDelegated):
+    def set_up(self):
+        ReadDelegated.set_up(self)
+        self.sendall = Fake()
+        self.sendall.sendall = self.sendall.send
+        self.sendall.__class__ = type("SendallFake", (Fake,), {"send": property()})
+        self.by_sendall = self.impl.makefile(self.sendall, "wb", 0)
+
+    def operate(self):
+        assert self.faked.write(b"12345") == 5
+        assert self.by_sendall.write(b"12345") == 5
+
+
+class OverBuffered(Scenario):
+    args = ("rwb",)
+    line = b"a line\n"
+
+    def set_up(self):
+        self.ours.settimeout(30)
+        self.stream = self.impl.makefile(self.ours, *self.args)
+
+    def prepare(self):
+        self.peer.send(b"a line\n")
+
+    def operate(self):
+        self.stream.readline()
+        self.stream.write(self.line)
+        self.stream.flush()
+
+    def check(self, failed):
+        if self.stream.closed:
+            raise AssertionError("closed by an error")
+        self.ours.setblocking(False)
+        self.drain(self.ours)
+        self.ours.settimeout(30)
+        try:
+            self.stream.flush()
+        finally:
+            self.drain(self.peer)
+
+
+SCENARIOS["buffered exchange"] = OverBuffered
+SCENARIOS["text exchange"] = type("OverText", (OverBuffered,), {"args": ("rw",), "line": u"a line\n"})
+
+
+@register("close")
+class Close(Scenario):
+    args = [("rb", 0), ("rb",), ("wb",), ("rwb",), ("r",)]
+
+    def prepare(self):
+        self.streams = [self.impl.makefile(self.ours, *args) for args in self.args] + [self.impl.makefile(self.fake, "rb")]
+
+    def operate(self):
+        for stream in self.streams:
+            stream.close()
+
+    def check(self, failed):
+        for stream in self.streams:
+            stream.close()
+            assert stream.closed
+        if failed:
+            self.give_up_counts()
+
+
+@register("drop")
+class Drop(Close):
+    def operate(self):
+        while self.streams:
+            self.streams.pop()
+
+    def check(self, failed):
+        del self.streams[:]
+        self.give_up_counts()
+
+
+@register("SocketIO")
+class Construct(Scenario):
+    def operate(self):
+        self.impl.SocketIO(self.ours, "r")
+        type("Subclass", (self.impl.SocketIO,), {})(self.ours, "rw").mine = 5
+
+    def check(self, failed):
+        gc.collect()
+        self.give_up_counts()
+        if self.counter[0] is not None:
+            self.ours._io_refs = 0  # SocketIO does not count up, and its close counts down, to nothing at least
+            self.counter = 0, self.counter[1]
+
+
+@register("install")
+class Install(Scenario):
+    def set_up(self):
+        from backports.makefile import install, uninstall
+        self.install, self.uninstall = install, uninstall
+        self.before = self.look()
+
+    def look(self):
+        return vars(socket.socket).get("makefile"), getattr(socket, "SocketIO", None), sorted(vars(Fake).items(), key=str)
+
+    def operate(self):
+        self.install()
+        self.install(Fake)
+        self.uninstall(Fake)
+        self.uninstall()
+
+    def check(self, failed):
+        for cls in None, Fake:
+            self.uninstall(cls)
+        assert self.look() == self.before, "left of an installation that failed: %s" % (self.look(),)
+
+
+@register("import")
+class Import(Scenario):
+    """The C extension is loaded from its file into a process that never had it."""
+
+    def __init__(self, name):
+        self.counter = None, 0
+        self.ours, self.fake = None, Fake()
+        self.module = None
+        self.impl = harness.Implementation("c", None, None)
+        import backports.makefile
+        self.name = "backports.makefile._makefile"
+        folder = backports.makefile.__path__[0]
+        if harness.PY2:
+            import imp
+            self.path = imp.find_module("_makefile", [folder])[1]
+        else:
+            from importlib.machinery import PathFinder
+            self.spec = PathFinder.find_spec(self.name, [folder])
+
+    def operate(self):
+        if harness.PY2:
+            import imp
+            self.module = imp.load_dynamic(self.name, self.path)
+        else:
+            from importlib.util import module_from_spec
+            module = module_from_spec(self.spec)
+            self.spec.loader.exec_module(module)
+            self.module = module
+
+    def check(self, failed):
+        if harness.PY2:
+            sys.modules.pop(self.name, None)
+        if self.module is None:
+            return
+        ours, peer = harness.unix_pair()
+        for mode in "rwb", "rw":
+            stream = self.module.backport_makefile(ours, mode)
+            stream.close()
+        ours.close()
+        peer.close()
+        self.module = None
+
+
+def is_the_interpreters(error, impl):
+    """Is this what the interpreter itself makes of an allocation that failed, in io or in running Python code?"""
+    text = str(error)
+    if isinstance(error, AttributeError):
+        return text.replace("_", "").isalnum()  # a look-up by io that forgot its MemoryError: just the name
+    if isinstance(error, TypeError):
+        return "vars() argument" in text  # up to 3.6 it takes no memory for no __dict__
+    if isinstance(error, SystemError):  # the loop that runs Python code lost its MemoryError
+        return impl.name == "python" and ("without exception set" in text or "without setting an" in text)
+    return "can't allocate" in text  # io got no lock
+
+
+def run(scenario):
+    """{"allocations": how many were made to fail, "memory_errors": how often that came out}."""
+    arm, disarm = find_injector()
+    if not isinstance(scenario, Import):  # whose first time is the one that counts
+        scenario.prepare()
+        scenario.operate()
+        scenario.check(False)
+    gc.collect()
+    descriptors = harness.count_descriptors()
+    clean = errors = n = 0
+    while clean < CLEAN_ROUNDS:
+        assert n < LIMIT, "no end"
+        scenario.prepare()
+        failed = False
+        try:
+            try:
+                arm(n)
+                scenario.operate()
+            finally:
+                disarm()
+        except MemoryError:
+            failed = True
+        except (RuntimeError, AttributeError, SystemError, TypeError) as error:
+            if not is_the_interpreters(error, scenario.impl):
+                raise
+            failed = True
+        harness.forget_exceptions() if harness.PY2 else None
+        scenario.check(failed)
+        counter = harness.read_counter(scenario.ours), scenario.fake._makefile_refs
+        assert counter == scenario.counter, "counter %s instead of %s after allocation %d failed" % (counter, scenario.counter, n)
+        errors += failed
+        clean = 0 if failed else clean + 1
+        n += 1
+    gc.collect()
+    assert harness.count_descriptors() <= descriptors, "descriptors left open"
+    return {"allocations": n, "memory_errors": errors}
+
+
+def make(name, implementation):
+    """The scenario of that name.  The extension is loaded by its import alone."""
+    return Import(implementation) if name == "import" else SCENARIOS[name](implementation)
+
+
+if __name__ == "__main__":
+    if hasattr(sys, "unraisablehook"):
+        sys.unraisablehook = lambda unraisable: None
+    if "import" in sys.argv:  # in the place of parse(), which loads the implementation
+        harness.load = lambda name: harness.Implementation(name, None, None)
+    args = harness.parse(__doc__.splitlines()[0], scenario="")
+    failed = 0
+    for name in [args.scenario] if args.scenario else SCENARIOS:
+        if name == "import" and not args.scenario:
+            continue
+        try:
+            harness.report(name, **run(make(name, args.implementation)))
+        except Exception:
+            failed += 1
+            print("FAILED %s" % name)
+            traceback.print_exc(file=sys.stdout)
+    sys.exit(1 if failed else 0)

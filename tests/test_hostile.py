@@ -1,0 +1,529 @@
+"""Socket-like objects that turn on the stream that calls them.  What they break is theirs; nothing else may break.
+
+The interpreter's own stream is asked as well wherever it survives the question.
+"""
+import array
+import gc
+import io
+import random
+import socket
+import sys
+import time
+import weakref
+
+import pytest
+
+import harness
+import hostile
+from conftest import INTERPRETER, OURS
+
+PY2 = harness.PY2
+
+
+class OwnError(Exception):
+    """Nobody else's."""
+
+
+class OwnBaseError(BaseException):
+    """Not even an Exception."""
+
+
+EXCEPTIONS = [OwnError, OwnBaseError, ValueError, TypeError, AttributeError, StopIteration, MemoryError, RuntimeError, KeyboardInterrupt,
+              SystemExit, GeneratorExit, io.UnsupportedOperation, EOFError]
+STREAMS = [("rwb", 0), ("rb", -1), ("wb", -1), ("rwb", -1), ("r", -1), ("w", -1)]
+
+
+def get_id(value):
+    return getattr(value, "__name__", None) or repr(value)[:30]
+
+
+@pytest.fixture(params=STREAMS, ids=get_id)
+def kind(request):
+    """(mode, buffering) of a stream."""
+    return request.param
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_collections():
+    """Collect what the tests make, and not what pytest and the tests before have made, some hundred times."""
+    gc.collect()
+    if hasattr(gc, "freeze") and not harness.NO_GIL:  # 3.13's collector without a GIL hangs after freeze()
+        gc.freeze()
+        yield
+        gc.unfreeze()
+    else:
+        yield
+
+
+@pytest.fixture(autouse=True)
+def quiet_finalizers(monkeypatch):
+    """What a finalizer makes of a fake that still bites is not this test's output."""
+    if hasattr(sys, "unraisablehook"):
+        monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+
+
+def use(stream, mode):
+    """Read or write, whichever the stream can; twice, so that a second call sees what the first one left."""
+    data = b"data" if "b" in mode else u"data"
+    for _ in range(2):
+        if "r" in mode:
+            stream.read(4)
+        if "w" in mode:
+            stream.write(data)
+            stream.flush()
+
+
+def outcome(function, *args):
+    """(result's type, result) or (exception's type, None) of a call."""
+    try:
+        result = function(*args)
+    except BaseException as error:
+        return type(error), None
+    return type(result), result
+
+
+# -- exceptions
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=get_id)
+@pytest.mark.parametrize("call", [1, 3])
+def test_exception_of_a_socket_method_comes_through_and_the_reference_goes_back(any_impl, kind, error, call):
+    mode, buffering = kind
+
+    def act(fake, buf):
+        if fake.calls >= call:
+            raise error("as asked for")
+        if isinstance(buf, memoryview) and not buf.readonly:
+            buf[:1] = b"x"  # or text would decode whatever was in the memory
+        return 1
+
+    fake = hostile.Hostile()
+    stream = any_impl.makefile(fake, mode, buffering)
+    fake.action, fake.calls = act, 0  # some versions' TextIOWrapper asks for fileno() when it is made
+    with pytest.raises(error):
+        for _ in range(call):
+            use(stream, mode)
+    fake.action = None
+    assert fake._io_refs == 1
+    stream.close()
+    assert (fake._io_refs, fake.decrefs) == (0, 1)
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=get_id)
+def test_exception_of_decref_socketios_comes_out_of_close_once(any_impl, kind, error):
+    def act(fake, buf):
+        raise error("as asked for")
+
+    fake = hostile.Hostile()
+    stream = any_impl.makefile(fake, *kind)
+    fake.action = act
+    with pytest.raises(error):
+        stream.close()
+    assert stream.closed
+    fake.action = None
+    stream.close()
+    assert fake.decrefs == 1
+
+
+def test_error_whose_attributes_raise_is_still_that_error(impl):
+    def act(fake, buf):
+        raise hostile.OddError("as asked for")
+
+    for mode, operation in ("rb", lambda raw: raw.read(1)), ("wb", lambda raw: raw.write(b"x")):
+        raw = impl.makefile(hostile.Hostile(act), mode, 0)
+        error, result = outcome(operation, raw)
+        assert error in (hostile.OddError, ZeroDivisionError)
+
+
+# -- results
+
+@pytest.mark.parametrize("result", hostile.RESULTS, ids=get_id)
+def test_result_of_any_kind_does_to_a_stream_what_it_does_to_the_interpreters(impl, kind, result):
+    mode, buffering = kind
+    oracle = (INTERPRETER or OURS)[-1]
+
+    def run(implementation):
+        def answer(fake, buf):
+            if isinstance(buf, memoryview) and not buf.readonly:
+                buf[:4] = b"xxxx"  # or text would decode whatever was in the memory
+            return result
+
+        fake = hostile.Hostile()
+        stream = implementation.makefile(fake, mode, buffering)
+        fake.action = answer
+        calls = []
+        if "w" in mode:
+            calls.append(outcome(stream.write, b"data" if "b" in mode else u"data"))
+            calls.append(outcome(stream.flush)[0])
+        elif buffering == 0:
+            calls.append(outcome(stream.read, 4)[0])
+        else:
+            calls.append(outcome(stream.read, 1)[0])
+        if buffering == 0:
+            value = outcome(stream.readinto, bytearray(4))
+            calls.append(value)
+            assert value[1] is result
+            assert outcome(stream.write, b"data")[1] is result
+        fake.action = None
+        outcome(stream.close)
+        return calls, fake._io_refs, stream.closed
+
+    assert run(impl) == run(oracle)
+
+
+# -- misdeeds, during each method of the fake
+
+@pytest.mark.parametrize("action", list(hostile.ACTIONS))
+def test_misdeed_during_a_call_leaves_stream_and_counter_sound(impl, kind, action):
+    mode, buffering = kind
+
+    def act(fake, buf):
+        if fake.raw is not None:
+            hostile.forgive(hostile.ACTIONS[action], fake)
+        if isinstance(buf, (bytearray, memoryview)):
+            buf[:1] = b"x"
+        return 1
+
+    fake = hostile.Hostile()
+    stream = hostile.build(impl, fake, mode, buffering)
+    raw = fake.raw
+    fake.action = act
+    hostile.forgive(use, stream, mode)
+    hostile.forgive(use, stream, mode)
+    hostile.forgive(stream.close)  # the action is done within _decref_socketios too
+    fake.action = None
+    made = 1 + len(fake.kept)
+    for other in fake.kept:
+        hostile.forgive(other.close)
+    hostile.forgive(stream.close)
+    assert fake.decrefs <= made
+    assert repr(raw)
+    gone = weakref.ref(raw)
+    stream = raw = other = fake.stream = fake.raw = fake.kept = None
+    if gone() is not None:
+        harness.forget_exceptions()
+    assert gone() is None or harness.PYPY
+
+
+def test_misdeeds_at_random_do_no_harm(impl):
+    seed = random.randrange(2 ** 32)
+    print("seed %d" % seed)
+    random.seed(seed)
+    assert hostile.misbehave(impl, harness.Budget(rounds=100))["streams"] == 100
+
+
+def test_recursion_into_the_same_raw_stream_ends_in_a_recursion_error(any_impl):
+    class Recursing(object):
+        _io_refs = 0
+
+        def recv_into(self, buf):
+            return raw.readinto(buf)
+
+        def send(self, data):
+            return raw.write(data)
+
+        def _decref_socketios(self):
+            pass
+
+    raw = any_impl.makefile(Recursing(), "rwb", 0)
+    error = RuntimeError if PY2 else RecursionError  # noqa: F821
+    with pytest.raises(error):
+        raw.readinto(bytearray(4))
+    with pytest.raises(error):
+        raw.write(b"data")
+
+
+def test_chain_of_fifty_thousand_streams_dies_without_overflowing_the_stack(any_impl):
+    raw = hostile.Hostile()
+    for _ in range(50000):
+        raw = any_impl.SocketIO(raw, "r")
+    del raw
+
+
+# -- buffers
+
+@pytest.mark.parametrize("spoil", [
+    lambda buf: buf.__delitem__(slice(None)), lambda buf: buf.extend(b"x" * 1000000), lambda buf: buf.__setitem__(slice(None), b"")],
+    ids=["emptied", "grown", "replaced"])
+@pytest.mark.parametrize("operation", [lambda raw: raw.read(1000), lambda raw: raw.readall(), lambda raw: raw.readline()],
+                         ids=["read", "readall", "readline"])
+def test_buffer_lent_to_a_fake_when_it_is_resized_is_never_read_beyond_its_end(impl, spoil, operation):
+    def act(fake, buf):
+        size = len(buf)
+        spoil(buf)
+        return size
+
+    raw = impl.makefile(hostile.Hostile(act), "rb", 0)
+    result_type, result = outcome(operation, raw)
+    assert result_type in (bytes, ValueError, IndexError, socket.error)
+    assert result is None or len(result) <= 60 * 128 * 1024
+
+
+@pytest.mark.skipif(PY2, reason="2.7's memoryview has no release()")
+@pytest.mark.parametrize("kept", [False, True], ids=["released", "kept"])
+def test_view_lent_by_a_buffered_stream_when_released_or_kept_does_no_harm(any_impl, kept):
+    views = []
+
+    def act(fake, buf):
+        if buf is None:  # _decref_socketios()
+            return 1
+        views.append(buf)
+        if not kept and isinstance(buf, memoryview):
+            buf.release()
+        return 1
+
+    reader = any_impl.makefile(hostile.Hostile(act), "rb")
+    assert outcome(reader.read, 1)[0] in (bytes, ValueError)
+    writer = any_impl.makefile(hostile.Hostile(act), "wb")
+    writer.write(b"x")
+    outcome(writer.flush)
+    assert views  # PyPy's writer lends bytes
+    del views[:]
+    outcome(writer.close)
+    reader.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+@pytest.mark.parametrize("misdeed", ["close raw", "close socket", "raise", "collect", "shut down"])
+def test_buffer_method_in_python_that_misbehaves_does_no_harm(any_impl, tcp_pair, misdeed):
+    ours, peer = tcp_pair
+    raw = any_impl.makefile(ours, "rwb", 0)
+
+    def misbehave():
+        if misdeed == "close raw":
+            raw.close()
+        elif misdeed == "close socket":
+            raw.close()
+            ours.close()
+        elif misdeed == "raise":
+            raise OwnError
+        elif misdeed == "collect":
+            hostile.collect()
+        else:
+            ours.shutdown(socket.SHUT_RDWR)
+
+    class Exporter(object):
+        def __init__(self):
+            self.data = bytearray(b"12345")
+
+        def __buffer__(self, flags):
+            if self.when == "export":
+                misbehave()
+            return memoryview(self.data)
+
+        def __release_buffer__(self, view):
+            view.release()
+            if self.when == "release":
+                misbehave()
+
+    for when in "export", "release":
+        exporter = Exporter()
+        exporter.when = when
+        if not harness.is_closed(ours) and misdeed != "shut down":
+            peer.sendall(b"abc")
+        for operation in raw.readinto, raw.write:
+            try:
+                count = operation(exporter)
+            except (OSError, ValueError, OwnError, TypeError):  # TypeError: what argument parsing makes of OwnError
+                pass
+            else:
+                assert 0 <= count <= 5
+
+
+# -- the counter, the fields, the class
+
+@pytest.mark.parametrize("value", [None, "x", 2.5, 2 ** 100, [], object(), hostile.Biting(), -3, True], ids=get_id)
+@pytest.mark.parametrize("name", ["_makefile_refs", "_io_refs"])
+def test_counter_of_an_odd_value_is_restored_or_refused(impl, name, value):
+    class Odd(object):
+        def _decref_socketios(self):
+            pass
+
+    sock = Odd()
+    setattr(sock, name, value)
+    before = outcome(lambda: getattr(sock, name) + 1)[0]
+    made, stream = outcome(impl.makefile, sock, "rb", 0)
+    if stream is None:
+        assert made in (before, TypeError, AttributeError, ZeroDivisionError)
+        assert getattr(sock, name) is value
+    else:
+        stream.close()
+    setattr(sock, name, value)
+    failed, stream = outcome(impl.makefile, sock, "r", 0)  # a construction that fails after counting
+    assert stream is None
+    try:
+        same = getattr(sock, name) == value
+    except ZeroDivisionError:
+        same = getattr(sock, name) is value
+    assert same or value == []  # += on a list cannot be taken back by -=
+
+
+@pytest.mark.parametrize("name", ["_makefile_refs", "_io_refs", "recv_into", "send", "sendall", "_decref_socketios", "fileno", "__class__"])
+@pytest.mark.parametrize("error", [OwnError, AttributeError, KeyboardInterrupt, RuntimeError], ids=get_id)
+def test_attribute_that_raises_is_the_callers_error_or_as_if_missing(any_impl, name, error):
+    class Odd(object):
+        armed = False
+
+        def __init__(self):
+            self._io_refs = 0
+
+        def __getattribute__(self, wanted):
+            if wanted == name and object.__getattribute__(self, "armed"):
+                raise error("as asked for")
+            return object.__getattribute__(self, wanted)
+
+        def recv_into(self, buf):
+            return 1
+
+        send = recv_into
+
+        def fileno(self):
+            return 1
+
+        def _decref_socketios(self):
+            self._io_refs -= 1
+
+    sock = Odd()
+    raw = any_impl.makefile(sock, "rwb", 0)
+    sock.armed = True
+    for operation in (lambda: raw.readinto(bytearray(3)), lambda: raw.write(b"x"), raw.fileno, lambda: raw.name, raw.close,
+                      lambda: any_impl.makefile(sock, "rb")):
+        assert outcome(operation)[0] in (error, AttributeError, TypeError, int, str, type(None), io.BufferedReader, io.UnsupportedOperation)
+    sock.armed = False
+    raw.close()
+    assert raw.closed
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [], object(), hostile.Biting(), hostile.Nothing()], ids=get_id)
+@pytest.mark.parametrize("name", ["_sock", "_reading", "_writing", "_timeout_occurred", "_mode"])
+def test_field_set_to_anything_or_deleted_gives_an_error_or_a_value(any_impl, name, value):
+    fake = hostile.Hostile(lambda fake, buf: 1)
+    raw = any_impl.makefile(fake, "rwb", 0)
+    operations = [lambda: raw.readinto(bytearray(3)), lambda: raw.read(3), lambda: raw.write(b"x"), raw.readable, raw.writable, raw.seekable,
+                  lambda: raw.mode, lambda: raw.name, raw.fileno, raw.flush, raw.isatty, lambda: repr(raw), raw.close]
+    setattr(raw, name, value)
+    assert getattr(raw, name) is value
+    for operation in operations[:-1]:
+        outcome(operation)
+    if hasattr(raw, name):
+        delattr(raw, name)
+    for operation in operations:
+        outcome(operation)
+    assert raw.closed
+
+
+def test_field_whose_old_value_dies_violently_when_replaced_is_replaced(any_impl):
+    class Dying(hostile.Hostile):
+        def __del__(self):
+            raw._sock = hostile.Hostile()
+            raw.close()
+            hostile.collect()
+
+    raw = any_impl.SocketIO(Dying(), "r")
+    raw._sock = None
+    hostile.collect()
+    assert raw.closed or harness.PYPY
+
+
+def test_stream_brought_back_to_life_by_close_works_and_dies_again(impl):
+    saved = []
+
+    class Reviving(impl.SocketIO):
+        def close(self):
+            saved.append(self)
+            impl.SocketIO.close(self)
+
+    fakes = [hostile.Hostile() for _ in range(50)]
+    for fake in fakes:
+        Reviving(fake, "r")
+    hostile.collect()
+    assert len(saved) >= 50
+    assert all(raw.closed and repr(raw) for raw in saved)
+    del saved[:]
+    hostile.collect()
+    assert {fake.decrefs for fake in fakes} == {1}
+
+
+def test_half_made_stream_found_by_another_and_stripped_gives_the_reference_back(impl):
+    class Searching(object):
+        """A `buffering` that is compared while the raw stream is already there."""
+
+        def __lt__(self, other):
+            for found in gc.get_objects():
+                if type(found) is impl.SocketIO and found._sock is fake:
+                    del found._sock
+            return False
+
+        __eq__ = __lt__
+        __hash__ = None
+
+        def __index__(self):
+            raise OwnError
+
+    fake = hostile.Hostile()
+    error, stream = outcome(impl.makefile, fake, "rb", Searching())
+    assert stream is None
+    assert error in (OwnError, TypeError, AttributeError)
+    assert fake._io_refs <= 0
+
+
+@pytest.mark.parametrize("odd", [
+    {"closed": property(lambda self: 1 / 0)}, {"readable": lambda self: 1 / 0}, {"close": lambda self: 1 / 0},
+    {"readinto": lambda self, b: 2 ** 70}, {"readinto": None}, {"closed": None}, {"_sock": property(lambda self: 1 / 0)},
+    {"__getattribute__": lambda self, name: 1 / 0}, {"__del__": lambda self: 1 / 0}, {"flush": lambda self: 1 / 0},
+    {"_timeout_occurred": hostile.Biting()}, {"read": lambda self, n=-1: 5}, {"_checkClosed": None}], ids=lambda odd: list(odd)[0])
+def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
+    Odd = type("Odd", (impl.SocketIO,), odd)
+    fake = hostile.Hostile(lambda fake, buf: 1)
+    raw = Odd.__new__(Odd)
+    outcome(raw.__init__ if "__getattribute__" not in odd else lambda *args: impl.SocketIO.__init__(raw, *args), fake, "rw")
+    for operation in hostile.OPERATIONS:
+        outcome(operation, raw)
+    for wrap in io.BufferedReader, io.BufferedWriter, io.TextIOWrapper:
+        outcome(wrap, raw)
+    raw = None
+    hostile.collect()
+
+
+@pytest.mark.parametrize("argument", [None, 5, u"text", [1], object(), array.array("d", [1.5]), hostile.Biting()], ids=get_id)
+def test_sendall_given_anything_answers_for_it(any_impl, argument):
+    if any_impl.name == "interpreter":
+        pytest.skip("it has no way for sockets without send (contract section 9)")
+
+    class OnlySendall(object):
+        _io_refs = 0
+        given = ()
+
+        def sendall(self, data):
+            self.given += (data,)
+
+        def _decref_socketios(self):
+            pass
+
+    sock = OnlySendall()
+    raw = any_impl.makefile(sock, "wb", 0)
+    outcome(raw.write, argument)
+    assert len(sock.given) == 1
+    assert sock.given[0] is argument
+
+
+def test_thread_switches_and_collections_in_every_call_change_nothing(any_impl, kind):
+    mode, buffering = kind
+
+    def act(fake, buf):
+        hostile.collect()
+        time.sleep(0)
+        if isinstance(buf, (bytearray, memoryview)) and "r" in mode and fake.reads:
+            buf[:1] = b"x"
+        return 1
+
+    fake = hostile.Hostile(act)
+    fake.reads = True
+    stream = any_impl.makefile(fake, mode, buffering)
+    if "r" in mode:
+        assert stream.read(1) in (b"x", u"x")
+    fake.reads = False
+    if "w" in mode:
+        assert stream.write(b"d" if "b" in mode else u"d") == 1
+        stream.flush()
+    stream.close()
+    assert (fake._io_refs, fake.decrefs) == (0, 1)

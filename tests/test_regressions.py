@@ -1,0 +1,150 @@
+"""What a cold reading of the code found: each of these was wrong once."""
+import errno
+import gc
+import io
+import socket
+import sys
+
+import _socket
+import pytest
+
+
+class CountedSocket(object):
+    """A socket that counts its files, and tells of every call that would let it go."""
+
+    def __init__(self):
+        self._makefile_refs = 0
+        self.told = []
+
+    def _decref_socketios(self):
+        self.told.append("_decref_socketios")
+        self._makefile_refs -= 1
+
+    def close(self):
+        self.told.append("close")
+
+
+@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket keeps its methods on the instance")
+@pytest.mark.parametrize("name", ["recv_into", "send"])
+def test_method_that_is_another_on_the_class_than_on_the_instance_is_the_instances(any_impl, closing, name):
+    class TwoFaced(object):
+        def __get__(self, instance, owner):
+            return getattr(_socket.socket, name) if instance is None else lambda b: 3
+
+    class Sock(socket.socket):
+        __slots__ = ()
+
+    setattr(Sock, name, TwoFaced())
+    plain, peer = socket.socketpair()
+    closing(peer)
+    sock = closing(Sock(fileno=plain.detach()))
+    sock.setblocking(False)
+    raw = any_impl.SocketIO(sock, "rw")
+    peer.sendall(b"plaintext")
+    assert (raw.readinto(bytearray(9)) if name == "recv_into" else raw.write(b"plaintext")) == 3
+
+
+@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7 clears a subclass's slots before a base can look at them")
+def test_stream_whose_subclass_keeps_the_sock_is_closed_when_it_dies(any_impl):
+    class Elsewhere(any_impl.SocketIO):
+        __slots__ = ("_sock",)
+
+    sock = CountedSocket()
+    Elsewhere(sock, "r")
+    gc.collect()
+    assert sock.told == ["_decref_socketios"]
+
+
+def test_stream_closed_by_the_base_class_is_closed(any_impl):
+    class ByTheBase(any_impl.SocketIO):
+        closings = 0
+
+        def close(self):
+            ByTheBase.closings += 1
+            io.RawIOBase.close(self)
+
+    sock = CountedSocket()
+    raw = ByTheBase(sock, "r")
+    raw.close()
+    assert raw.closed is True
+    with pytest.raises(ValueError, match="I/O operation on closed socket"):
+        raw.readable()
+    del raw
+    gc.collect()
+    assert ByTheBase.closings == 1
+    assert sock.told == []
+
+
+@pytest.mark.parametrize("failing", ["text.mode", "writer"])
+def test_failed_makefile_says_nothing_to_the_sock(impl, monkeypatch, failing):
+    class WithoutMode(io.TextIOWrapper):
+        mode = property(lambda self: "mine")
+
+    def fail_after_the_reader(reader, writer, size):
+        io.BufferedReader(reader, size)  # dies, and closes the raw stream
+        raise MemoryError
+
+    monkeypatch.setattr(io, "TextIOWrapper", WithoutMode)
+    monkeypatch.setattr(io, "BufferedRWPair", fail_after_the_reader)
+    sock = CountedSocket()
+    with pytest.raises((AttributeError, MemoryError)):
+        impl.makefile(sock, "r" if failing == "text.mode" else "rwb")
+    gc.collect()
+    assert sock.told == []
+    assert sock._makefile_refs == 0
+
+
+def test_keywords_emptied_while_makefile_runs_are_still_its_own(impl):
+    keywords = {}
+
+    class Emptying(object):
+        @property
+        def _io_refs(self):
+            keywords.clear()
+            return 0
+
+        @_io_refs.setter
+        def _io_refs(self, value):
+            pass
+
+        def _decref_socketios(self):
+            pass
+
+    for i in range(50):
+        keywords.update(mode=["r"], buffering=1000 + i, encoding="utf-%d" % 8, errors="".join(["str", "ict"]))
+        impl.makefile(Emptying(), **keywords)
+        [[None] * 2 for _ in range(1000)]  # takes the memory of what was let go
+
+
+def raising(error):
+    def get(self):
+        raise error
+
+    return property(get)
+
+
+def test_look_up_of_a_method_that_would_block_gives_none(any_impl):
+    class Sock(CountedSocket):
+        recv_into = send = raising(socket.error(errno.EAGAIN, "not now"))
+
+    raw = any_impl.SocketIO(Sock(), "rw")
+    assert raw.readinto(bytearray(1)) is raw.read(1) is raw.readall() is raw.write(b"x") is None
+
+
+def test_look_up_of_a_method_that_times_out_poisons_reads(any_impl):
+    class Sock(CountedSocket):
+        recv_into = raising(socket.timeout("late"))
+
+    raw = any_impl.SocketIO(Sock(), "r")
+    with pytest.raises(socket.timeout, match="late"):
+        raw.read(1)
+    with pytest.raises((IOError, OSError), match="cannot read from timed out object"):
+        raw.read(1)
+
+
+def test_delegated_write_with_a_timeout_that_would_block_gives_none(any_impl):
+    class Sock(CountedSocket):
+        def send(self, data):
+            raise socket.timeout(errno.EAGAIN, "full")
+
+    assert any_impl.SocketIO(Sock(), "w").write(b"x") is None
