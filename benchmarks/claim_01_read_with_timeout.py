@@ -1,0 +1,32 @@
+"""Claim 1: a raw read of 64 ready bytes from a socket with a timeout."""
+import io
+
+import common
+import streams
+
+CLAIM = 1
+AT_LEAST = {(3, 6): 4.5, (3, 7): 3.3, (3, 13): 3.5}
+
+
+def measure(bench, timeout=streams.TIMEOUT):
+    sock, peer = streams.socket_pair(timeout)
+    opened = {name: makefile(sock, "rb", 0) for name, makefile in streams.MAKEFILES.items()}
+    opened["FileIO"] = io.FileIO(sock.fileno(), "rb", closefd=False)
+    calls = {name: streams.read_call(stream) for name, stream in opened.items()}
+    bench.interleave({name: common.read_sampler(peer, *call) for name, call in calls.items()}, 500)
+
+
+def rows(samples):
+    found = []
+    for rival in streams.RIVALS:
+        target = common.from_version(AT_LEAST)
+        ratio = samples.ratio(rival, "ours")
+        what = "read 64 ready bytes, timeout: %s / ours" % rival
+        found.append(common.row(what, ratio, "x", at_least=target, detail=rival == "twin"))
+    ratio = samples.ratio("ours", "FileIO")
+    found.append(common.row("read 64 ready bytes, timeout: ours / io.FileIO", ratio, at_most=0.95))
+    return found
+
+
+if __name__ == "__main__":
+    common.main(__file__)

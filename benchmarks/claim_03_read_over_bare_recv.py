@@ -1,0 +1,51 @@
+"""Claim 3: that read, Python's loop included, over a bare recv(2) of 64 bytes timed in C on the same descriptor."""
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+
+import common
+import streams
+
+CLAIM = 3
+
+
+def compile_bare_recv():
+    """The C function of bare_recv.c, built by the local compiler."""
+    folder = tempfile.mkdtemp()
+    try:
+        library = os.path.join(folder, "bare_recv.so")
+        source = os.path.join(common.HERE, "bare_recv.c")
+        subprocess.check_call([os.environ.get("CC", "cc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-o", library, source])
+        function = ctypes.CDLL(library).bare_recv
+    finally:
+        shutil.rmtree(folder)
+    function.restype = ctypes.c_double
+    function.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long]
+    return function
+
+
+def measure(bench):
+    bare_recv = compile_bare_recv()
+    sock, peer = streams.socket_pair(streams.TIMEOUT)
+    buf = ctypes.create_string_buffer(streams.MESSAGE)
+    data = b"x" * (streams.MESSAGE * common.CALLS)
+
+    def sample_in_c():
+        peer.sendall(data)
+        return bare_recv(sock.fileno(), buf, streams.MESSAGE, common.CALLS) / common.CALLS
+
+    stream = streams.backport_makefile(sock, "rb", 0)
+    ours = common.read_sampler(peer, *streams.read_call(stream))
+    bench.interleave({"ours": ours, "recv": sample_in_c}, 500)
+
+
+def rows(samples):
+    note = "a bare recv(2) takes %d ns here" % round(1e9 * samples.median("recv"))
+    ratio = samples.ratio("ours", "recv")
+    return [common.row("read 64 ready bytes, timeout: ours / a bare recv(2) in C", ratio, at_most=1.3, note=note)]
+
+
+if __name__ == "__main__":
+    common.main(__file__)

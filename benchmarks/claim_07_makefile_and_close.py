@@ -1,0 +1,59 @@
+"""Claim 7: `makefile()` then `close()`, called as a method."""
+import socket
+
+import common
+import streams
+
+CLAIM = 7
+KINDS = [
+    ('"rb"', ("rb",), {}, 3.0),
+    ('"rwb"', ("rwb",), {}, 2.0),
+    ('"r", encoding="utf-8"', ("r",), {"encoding": "utf-8"}, 2.0),
+]
+CALLS = 20
+
+
+def method_of(sock, makefile):
+    """`makefile` as the method of a socket like `sock`."""
+    namespace = {"makefile": makefile, "__slots__": ()}
+    socket_class = type("Socket", (socket.socket,), namespace)
+    if streams.PYTHON_2:  # it wraps the C socket there
+        return socket_class(_sock=sock._sock).makefile
+    return socket_class(sock.family, sock.type, fileno=sock.detach()).makefile
+
+
+def make_sampler(method, args, kwargs):
+    def sample():
+        start = common.perf_counter()
+        for _ in range(CALLS):
+            method(*args, **kwargs).close()
+        return (common.perf_counter() - start) / CALLS
+
+    return sample
+
+
+def measure(bench):
+    samplers = {}
+    for name, makefile in streams.MAKEFILES.items():
+        for what, args, kwargs, _ in KINDS:
+            if streams.PYTHON_2 and name == "interpreter" and kwargs:
+                continue  # it has no text
+            samplers["%s: %s" % (what, name)] = make_sampler(method_of(streams.socket_pair()[0], makefile), args, kwargs)
+    bench.interleave(samplers, 500)
+
+
+def rows(samples):
+    found = []
+    for what, _, _, target in KINDS:
+        for rival in streams.RIVALS:
+            name = "%s: %s" % (what, rival)
+            if name in samples:
+                aim = common.from_version({(3, 11): target})
+                ratio = samples.ratio(name, what + ": ours")
+                twin = rival == "twin"
+                found.append(common.row("makefile(%s), close(): %s / ours" % (what, rival), ratio, "x", aim, detail=twin))
+    return found
+
+
+if __name__ == "__main__":
+    common.main(__file__)

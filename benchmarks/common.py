@@ -1,0 +1,287 @@
+"""What the claims share: the rivals, sockets, interleaved samples kept by pyperf, and rows with a verdict.
+
+pyperf's own Runner measures one benchmark after the other.  On a machine that does other work the load changes in between, and
+a ratio of two such figures measures the load.  So here the rivals take turns, sample by sample, in several processes; pyperf
+supplies the clock, the metadata and the file format (``--samples``).  Ratios are ratios of medians, with the interval that 95 %
+of bootstrap resamples fall into.
+
+A claim is a module with ``measure(bench)``, run in each worker process, and ``rows(samples)``, run on what they all measured.
+"""
+from __future__ import division, print_function
+
+import argparse
+import contextlib
+import importlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+
+import pyperf
+
+from streams import MESSAGE, tcp_pair
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+perf_counter = pyperf.perf_counter
+
+
+# -- other processes and threads
+
+
+@contextlib.contextmanager
+def child(function, *args, **options):
+    """Run function(*args) in a process of its own, forked so that it needs no start-up time; wait for its end, or kill it."""
+    pid = os.fork()
+    if not pid:
+        try:
+            function(*args)
+        except EnvironmentError:  # the other side has seen enough
+            pass
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        if options.get("kill"):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def feeder(data, times):
+    """A TCP socket whose other end, in another process, sends `data` so many times and closes."""
+    sock, peer = tcp_pair()
+
+    def feed():
+        sock.close()
+        for _ in range(times):
+            peer.sendall(data)
+
+    with child(feed):
+        peer.close()
+        try:
+            yield sock
+        finally:
+            sock.close()
+
+
+class BusyThread(object):
+    """A thread that only computes, as a context manager; ``loops`` counts its rounds of about 10 microseconds."""
+
+    def __init__(self):
+        self.loops = 0
+        self.stopping = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.daemon = True
+
+    def run(self):
+        while not self.stopping:
+            for _ in range(500):
+                pass
+            self.loops += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.stopping = True
+        self.thread.join()
+
+
+# -- the small operations that several claims time
+
+# In a sample: together they take so short a time that other programs seldom get the processor in between.
+CALLS = 200
+
+
+def time_calls(function, argument, calls):
+    """Seconds that so many calls took, the for loop included."""
+    repeat = itertools.repeat(None, calls)
+    start = perf_counter()
+    for _ in repeat:
+        function(argument)
+    return perf_counter() - start
+
+
+def read_sampler(peer, function, argument, calls=CALLS):
+    """A sampler of reads that find their bytes ready: the peer's data is there before the clock starts."""
+    data = b"x" * (MESSAGE * calls)
+
+    def sample():
+        peer.sendall(data)
+        return time_calls(function, argument, calls) / calls
+
+    return sample
+
+
+def write_sampler(peer, function, calls=64):
+    """A sampler of writes that fit: few enough for a quarter of the send buffer, above which poll says "not writable"."""
+    data = b"x" * MESSAGE
+
+    def sample():
+        seconds = time_calls(function, data, calls)
+        left = MESSAGE * calls
+        while left:
+            left -= len(peer.recv(left))
+        return seconds / calls
+
+    return sample
+
+
+# -- measuring
+
+
+class Bench(object):
+    """Collects the values of one worker process."""
+
+    def __init__(self, fast):
+        self.fast = fast
+        self.values = {}
+
+    def interleave(self, samplers, rounds):
+        """Take a value from each sampler in turn, `rounds` times; who goes first changes, and a first turn is thrown away."""
+        names = list(samplers)
+        for name in names:
+            samplers[name]()
+            self.values[name] = []
+        for _ in range(max(3, rounds // 5) if self.fast else rounds):
+            for name in names:
+                self.values[name].append(samplers[name]())
+            names.append(names.pop(0))
+
+    def dump(self, path):
+        if not self.values:
+            return
+        # Not every value is a time; pyperf only needs to know that nobody should print it in seconds.
+        collected = pyperf.Run([1.0], collect_metadata=True).get_metadata()
+        suite = [
+            pyperf.Benchmark([pyperf.Run(values, metadata=dict(collected, name=name), collect_metadata=False)])
+            for name, values in sorted(self.values.items())
+        ]
+        pyperf.BenchmarkSuite(suite).dump(path, replace=True)
+
+
+class Samples(object):
+    """The values of all workers, by name."""
+
+    def __init__(self, suite):
+        self.values = {benchmark.get_name(): benchmark.get_values() for benchmark in suite}
+
+    def __contains__(self, name):
+        return name in self.values
+
+    def median(self, name):
+        return median(self.values[name])
+
+    def estimate(self, function, *names):
+        """(value, low, high) of function(median of each name): resampled, to know how far the noise alone could move it."""
+        lists = [self.values[name] for name in names]
+        value = function(*[median(values) for values in lists])
+        chance = random.Random(5)
+        resampled = sorted(
+            function(*[median([chance.choice(values) for _ in values]) for values in lists]) for _ in range(400)
+        )
+        return value, resampled[9], resampled[-10]
+
+    def ratio(self, slower, faster):
+        return self.estimate(lambda a, b: a / b, slower, faster)
+
+
+def median(values):
+    values = sorted(values)
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+
+
+def from_version(targets):
+    """The target for this Python: the one given for it or for the nearest version before; None if there is none."""
+    known = [version for version in targets if version <= sys.version_info[:2]]
+    return targets[max(known)] if known else None
+
+
+def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=False):
+    """One line of the table. `estimate` is a number, or (value, low, high); a target of None means that none was set.
+
+    The unit "x" is for speed gained; a plain fraction has none.  A detail is left out of the short table.
+    """
+    value, low, high = estimate if isinstance(estimate, tuple) else (estimate,) * 3
+    met, target = None, ""
+    if at_least is not None:
+        met, target = value >= at_least, ">= %g" % at_least
+        near = high >= at_least
+    elif at_most is not None:
+        met, target = value <= at_most, "<= %g" % at_most
+        near = low <= at_most
+    verdict = "" if met is None else "yes" if met else "within noise" if near else "no"
+    found = {"what": what, "value": value, "low": low, "high": high, "unit": unit, "target": target, "met": verdict}
+    return dict(found, note=note, detail=detail)
+
+
+def not_measured(what, reason):
+    found = {"what": what, "value": None, "low": None, "high": None, "unit": "", "target": "", "met": "not measured"}
+    return dict(found, note=reason, detail=False)
+
+
+def short(number):
+    """A number of anything per second, as people say it."""
+    for unit, name in [(1e9, "G"), (1e6, "M"), (1e3, "k")]:
+        if number >= unit:
+            return "%.3g %s" % (number / unit, name)
+    return "%.3g " % number
+
+
+# -- running
+
+
+def run(name, fast=False, samples_path=None):
+    """Run the claim in the module called `name` in processes of its own, and return its rows."""
+    claim = importlib.import_module(name)
+    pooled = None
+    for _ in range(1 if fast else getattr(claim, "PROCESSES", 3)):
+        handle, path = tempfile.mkstemp(suffix=".json")
+        os.close(handle)
+        try:
+            command = [sys.executable, os.path.join(HERE, name + ".py"), "--worker", path]
+            subprocess.check_call(command + (["--fast"] if fast else []))
+            if not os.path.getsize(path):
+                continue  # nothing can be measured here: its rows will say why
+            suite = pyperf.BenchmarkSuite.load(path)
+        finally:
+            os.unlink(path)
+        if pooled is None:
+            pooled = suite
+        else:
+            pooled.add_runs(suite)
+    if samples_path and pooled:
+        pooled.dump(samples_path, replace=True)
+    rows = claim.rows(Samples(pooled or []))
+    for each in rows:
+        each["claim"] = claim.CLAIM
+    return rows
+
+
+def main(path):
+    """What every claim does when it is run as a program: measure itself, and print its rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fast", action="store_true", help="fewer rounds, one process")
+    parser.add_argument("--samples", metavar="FILE", help="write every value, as a pyperf suite")
+    parser.add_argument("--worker", metavar="FILE", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    name = os.path.splitext(os.path.basename(path))[0]
+    if options.worker:
+        bench = Bench(options.fast)
+        importlib.import_module(name).measure(bench)
+        bench.dump(options.worker)
+    else:
+        import report
+
+        print(report.text(run(name, options.fast, options.samples)))
