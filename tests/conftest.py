@@ -5,6 +5,7 @@ one: a test that takes it proves its expectation on the oracle as well, so prefe
 deliberate difference.
 """
 import collections
+import gc
 import importlib
 import os
 import socket
@@ -59,6 +60,18 @@ def impl(request):
 @pytest.fixture(params=OURS + INTERPRETER, ids=get_name)
 def any_impl(request):
     return request.param
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_collections():
+    """Collect what the tests of a module make, and not what pytest and the tests before have made, some hundred times."""
+    gc.collect()
+    if hasattr(gc, "freeze") and getattr(sys, "_is_gil_enabled", lambda: True)():  # without a GIL 3.13's hangs after freeze()
+        gc.freeze()
+        yield
+        gc.unfreeze()
+    else:
+        yield
 
 
 @pytest.fixture

@@ -43,18 +43,6 @@ def kind(request):
     return request.param
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cheap_collections():
-    """Collect what the tests make, and not what pytest and the tests before have made, some hundred times."""
-    gc.collect()
-    if hasattr(gc, "freeze") and not harness.NO_GIL:  # 3.13's collector without a GIL hangs after freeze()
-        gc.freeze()
-        yield
-        gc.unfreeze()
-    else:
-        yield
-
-
 @pytest.fixture(autouse=True)
 def quiet_finalizers(monkeypatch):
     """What a finalizer makes of a fake that still bites is not this test's output."""

@@ -312,10 +312,11 @@ def subinterp(request):
     return "from _testcapi import run_in_subinterp\n"
 
 
-BORN_INSIDE = "import gc, io, socket, sys\n%s\n" + USE + """
+BORN_INSIDE = "import gc, io, os, socket, sys\n%s\n" + USE + """
 use()
 # Left open, in a cycle, and in a module: the end of the interpreter has to cope.
 left, right = socket.socketpair()
+os.dup(right.fileno())  # so that the peer stays, whichever of the objects the collector takes first
 keep = [makefile(left, "wb"), makefile(left, "rb"), SocketIO(left, "r"), SocketIO.__new__(SocketIO)]
 keep[0].write(b"data")
 keep[2].cycle = keep
