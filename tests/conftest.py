@@ -62,6 +62,15 @@ def any_impl(request):
     return request.param
 
 
+@pytest.fixture
+def c_impl():
+    """For the few things that the pure-Python twin cannot do; each test says which."""
+    for implementation in OURS:
+        if implementation.name == "c":
+            return implementation
+    pytest.skip("the C extension is not built")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def cheap_collections():
     """Collect what the tests of a module make, and not what pytest and the tests before have made, some hundred times."""

@@ -22,6 +22,7 @@ from fakes import ScriptedSocket
 from running import HANGING, Worker, alarm, finish_script, get_outcome, receive_all, start_script, watchdog  # noqa: F401
 
 PY2 = sys.version_info[0] == 2
+PYPY = hasattr(sys, "pypy_version_info")
 if PY2:
     map = itertools.imap  # lazy, as 3.x's
 
@@ -33,15 +34,6 @@ BIG = bytes(bytearray(range(256)) * (1 << 15))  # 8 MiB: more than any socket bu
 
 class Tick(Exception):
     """What a signal handler raises."""
-
-
-@pytest.fixture
-def c_impl():
-    """For the few things that the pure-Python twin cannot do; each test says which."""
-    for implementation in OURS:
-        if implementation.name == "c":
-            return implementation
-    pytest.skip("the C extension is not built")
 
 
 def fill(sock):
@@ -257,6 +249,7 @@ class TestRead(object):
         os.close(spare)
         assert caught.value.errno == errno.EBADF
 
+    @pytest.mark.skipif(PYPY, reason="PyPy resizes a bytearray whoever uses it")
     @pytest.mark.parametrize("timeout", [None, HANGING])
     def test_buffer_of_a_blocked_read_cannot_be_resized(self, any_impl, unix_pair, timeout):
         ours, peer = unix_pair
@@ -411,6 +404,8 @@ class TestTimeout(object):
 
     @pytest.mark.parametrize("call", ["read", "write"])
     def test_signals_during_a_wait_do_not_put_the_deadline_off(self, any_impl, unix_pair, call):
+        if PYPY and any_impl.name == "interpreter":
+            pytest.skip("PyPy's own socket methods begin a timeout anew after each signal")
         ours = unix_pair[0]
         ours.settimeout(0.1)
         raw = any_impl.makefile(ours, "rwb", 0)
@@ -558,6 +553,7 @@ class TestWrite(object):
         elif not PY2:
             data.release()
 
+    @pytest.mark.skipif(PYPY, reason="PyPy resizes a bytearray whoever uses it")
     def test_buffer_of_a_blocked_write_cannot_be_resized(self, impl, unix_pair):
         ours, peer = unix_pair
         data = bytearray(BIG)
@@ -1055,6 +1051,7 @@ os.access("MARK-END", 0)
 """
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy polls twice, in the twin and in its own methods")
 def test_ready_read_and_write_with_a_timeout_are_one_system_call(any_impl, tmpdir):
     log = tmpdir.join("strace")
     prefix = ["strace", "-f", "-q", "-o", str(log), "-e", "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,faccessat2"]

@@ -49,9 +49,7 @@ def test_operations_when_any_allocation_fails_raise_memory_error_and_lose_nothin
     assert sum(errors.values()) > 50, "nothing was made to fail"
 
 
-def test_import_when_any_allocation_fails_raises_memory_error_and_can_be_tried_again(impl, environment):
-    if impl.name != "c":
-        pytest.skip("importing Python code is the interpreter's business")
+def test_import_when_any_allocation_fails_raises_memory_error_and_can_be_tried_again(c_impl, environment):
     if sys.version_info[:2] == (3, 13):
         pytest.skip("3.13's own dict crashes when it gets no memory to grow, here while it makes the type")
     # The package itself is not to load the extension before it is its turn.

@@ -35,12 +35,12 @@ def test_machine_on_broken_twin_finds_difference(name, capsys):
     found = []
     while budget.machine.done < STEPS and not found:
         budget.spend(STEPS, give_up=len(budget.found) + 1, minimal=False)
-        # What the twin shows as well was not broken by the mutation, and is another test's business.
-        found = [error for error in budget.found if not show_difference(TWIN, error)]
+        # What the twin shows as well was not broken by the mutation, and is another test's business; what the mutant does not
+        # show again was a matter of time.
+        found = [error for error in budget.found if show_difference(mutant, error) and not show_difference(TWIN, error)]
     with capsys.disabled():
         print("\n%s: %s after %d steps" % (name, "found" if found else "NOT FOUND", budget.machine.done), end="")
     assert found
-    assert show_difference(mutant, found[0])
 
 
 def test_mutation_piece_not_in_source_is_error(monkeypatch):

@@ -251,14 +251,12 @@ def encrypting(sock, how):
         else:
             result = type("Encrypting", (socket.socket,), members)(fileno=os.dup(sock.fileno()))
         return result, plain
-    members.update(_makefile_refs=0, _decref_socketios=lambda self: None, fileno=lambda self: sock.fileno())
+    members.update(_makefile_refs=0, _io_refs=0, _decref_socketios=lambda self: None, fileno=lambda self: sock.fileno())
     return type("Fake", (object,), members)(), plain
 
 
 @pytest.mark.parametrize("how", ["subclass", "instance", "fake"])
 def test_socket_that_encrypts_in_its_methods_leaves_no_plaintext_on_the_wire(any_impl, relay, how, kind, closing):
-    if any_impl.name == "interpreter" and how == "fake":
-        pytest.skip("the interpreter's makefile knows no _makefile_refs")
     sock, plain = encrypting(relay.client, how)
     if how != "fake":
         closing(sock)
@@ -420,6 +418,7 @@ def test_readinto_a_slice_touches_nothing_around_it(any_impl, size, closing):
     raw.close()
 
 
+@pytest.mark.skipif(harness.PYPY, reason="PyPy resizes a bytearray whoever uses it")
 @pytest.mark.parametrize("timeout", [None, 30], ids=["blocking", "timeout"])
 def test_buffer_in_use_by_a_blocked_call_can_be_neither_resized_nor_released(any_impl, timeout, closing):
     ours, peer = map(closing, harness.unix_pair())
@@ -481,11 +480,10 @@ LIMITS = [0, 1, -1, 2 ** 15, 2 ** 31 - 1, -2 ** 31, sys.maxsize, sys.maxsize - 1
           -sys.maxsize, -sys.maxsize - 1, sys.maxsize + 1, 2 ** 64 - 1, 2 ** 64, -2 ** 64, 2 ** 200]
 
 
-@pytest.mark.parametrize("number", LIMITS)
-@pytest.mark.parametrize("method", ["read", "readline", "readlines", "truncate", "seek"])
+@pytest.mark.parametrize("method, number", [
+    (method, number) for method in ["read", "readline", "readlines", "truncate", "seek"] for number in LIMITS
+    if (method, number) != ("read", 2 ** 31 - 1)])  # which takes the memory, and seconds
 def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(impl, method, number, closing):
-    if method == "read" and number == 2 ** 31 - 1:
-        pytest.skip("takes the memory, and seconds")
     results = []
     for implementation in impl, (INTERPRETER or OURS)[-1]:
         ours, peer = map(closing, harness.unix_pair())
@@ -513,30 +511,35 @@ def test_buffering_at_its_limit_does_what_it_does_to_the_interpreters(impl, numb
                 results.append(type(stream) if number else "raw")
         except Exception as error:
             results.append(type(error))
-        assert harness.read_counter(ours) in (0, None)
+        if implementation is impl or not harness.PYPY:  # whose own counter comes back with the traceback, some time
+            assert harness.read_counter(ours) in (0, None)
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("timeout", [1e-12, 1e-9, 1e-6, 2 ** 31 / 1000.0, 2 ** 31 / 1000.0 + 1, 2.0 ** 32, 9e9, 1e300, float("inf"), float("nan")])
-def test_timeout_at_its_limit_neither_overflows_nor_ends_early(any_impl, timeout, closing):
-    if timeout > 2 ** 31 / 1000.0 and any_impl.name != "c":
-        pytest.skip("the interpreter's own methods let the milliseconds overflow a C int")
+@pytest.mark.parametrize("timeout", [1e-12, 1e-9, 1e-6])
+def test_timeout_near_zero_lets_what_is_ready_through(any_impl, timeout, closing):
+    ours, peer = map(closing, harness.unix_pair())
+    ours.settimeout(timeout)
+    raw = any_impl.makefile(ours, "rwb", 0)
+    peer.sendall(b"ready")
+    assert raw.read(5) == b"ready"
+    assert raw.write(b"data") == 4
+    with pytest.raises(socket.timeout):
+        raw.read(1)
+    raw.close()
+
+
+@pytest.mark.parametrize("timeout", [2 ** 31 / 1000.0, 2 ** 31 / 1000.0 + 1, 2.0 ** 32, 9e9, 1e300, float("inf"), float("nan")])
+def test_timeout_whose_milliseconds_overflow_an_int_does_not_end_early(c_impl, timeout, closing):  # the interpreter's own may
     ours, peer = map(closing, harness.unix_pair())
     try:
         ours.settimeout(timeout)
     except (OverflowError, ValueError):
         pytest.skip("not a timeout to this interpreter")
-    raw = any_impl.makefile(ours, "rwb", 0)
-    peer.sendall(b"ready")
-    assert raw.read(5) == b"ready"
+    raw = c_impl.makefile(ours, "rwb", 0)
     assert raw.write(b"data") == 4
-    if timeout < 1:
-        if any_impl.name == "c":
-            with pytest.raises(socket.timeout):
-                raw.read(1)
-    else:
-        worker = harness.Worker(raw.read, 4)
-        worker.wait_until_blocked()
-        peer.sendall(b"late")
-        assert worker.result() == b"late"
+    worker = harness.Worker(raw.read, 4)
+    worker.wait_until_blocked()
+    peer.sendall(b"late")
+    assert worker.result() == b"late"
     raw.close()

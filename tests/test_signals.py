@@ -122,12 +122,10 @@ def test_write_when_handler_raises_before_progress_sends_nothing(any_impl, pair,
     assert drain(peer) == (b"again" if buffering == 0 else b"message")
 
 
-def test_write_when_signal_comes_after_progress_tells_how_much_went_out(impl, pair, timeout, interrupting):
-    if impl.name == "python":
-        pytest.skip("in Python code the handler runs before the count is returned: the limit named in contract section 5")
+def test_write_when_signal_comes_after_progress_tells_how_much_went_out(c_impl, pair, timeout, interrupting):
     ours, peer = pair
     ours.settimeout(timeout)
-    raw = impl.makefile(ours, "wb", 0)
+    raw = c_impl.makefile(ours, "wb", 0)
     interrupting(raise_interrupt)
     results = []
     with pytest.raises(signals.Interrupt):
@@ -136,13 +134,11 @@ def test_write_when_signal_comes_after_progress_tells_how_much_went_out(impl, pa
     assert drain(peer) == b"x" * results[0]
 
 
-def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(impl, pair, timeout, interrupting):
-    if impl.name == "python":
-        pytest.skip("in Python code the handler runs before the count is returned: the limit named in contract section 5")
+def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(c_impl, pair, timeout, interrupting):
     ours, peer = pair
     ours.settimeout(timeout)
     message = os.urandom(1000003)
-    stream = impl.makefile(ours, "wb", len(message) + 1)  # so that only flush() sends
+    stream = c_impl.makefile(ours, "wb", len(message) + 1)  # so that only flush() sends
     stream.write(message)
     received = b""
     for _ in range(2):
@@ -250,10 +246,8 @@ def test_carrying_when_a_timer_interrupts_every_millisecond_keeps_every_byte(any
 
 
 @pytest.mark.parametrize("carry_exactly", [signals.read_exactly, signals.write_exactly, signals.flush_exactly])
-def test_carrying_when_handlers_raise_accounts_for_every_byte(impl, carry_exactly, timeout):
-    if impl.name == "python":
-        pytest.skip("in Python code the handler runs before the count is returned: the limit named in contract section 5")
-    assert carry_exactly(impl, 10000 if carry_exactly is signals.read_exactly else 100003, timeout) > 10
+def test_carrying_when_handlers_raise_accounts_for_every_byte(c_impl, carry_exactly, timeout):
+    assert carry_exactly(c_impl, 10000 if carry_exactly is signals.read_exactly else 100003, timeout) > 10
 
 
 @pytest.mark.skipif(harness.PYPY, reason="PyPy's own socket methods begin a timeout anew after each signal")

@@ -12,6 +12,7 @@ from __future__ import absolute_import  # 2.7 would look for each module in this
 
 import errno
 import io
+import math
 import operator
 import select
 import socket
@@ -88,22 +89,22 @@ def wait_until(deadline, csocket, writing):
         fd = CSocket.fileno(csocket)  # anew each time: it may have been closed or detached during a wait
         if fd < 0:
             return True  # the call that follows will say what is wrong
-        if remaining <= 0:
-            return False
-        remaining = min(MAX_WAIT_S, remaining)  # in this order NaN, which 2.7 takes for a timeout, waits for ever
+        wait = min(MAX_WAIT_S, max(remaining, 0.0))  # in this order NaN, which 2.7 takes for a timeout, waits for ever
         try:
             if hasattr(select, "poll"):
                 poll = select.poll()
                 poll.register(fd, select.POLLOUT if writing else select.POLLIN)
-                ready = poll.poll(int(remaining * 1000) + 1)
+                ready = poll.poll(int(math.ceil(wait * 1000)))
             else:
-                ready = any(select.select([] if writing else [fd], [fd] if writing else [], [], remaining))
+                ready = any(select.select([] if writing else [fd], [fd] if writing else [], [], wait))
         except select.error as exc:
             if not is_interrupted(exc):
                 raise
         else:
             if ready:
                 return True
+            if remaining <= 0:
+                return False
 
 
 # --- The delegating path ----------------------------------------------------------------------------------------------

@@ -417,6 +417,8 @@ def is_the_interpreters(error, impl):
     if isinstance(error, TypeError):
         return "vars() argument" in text  # up to 3.6 it takes no memory for no __dict__
     if isinstance(error, SystemError):  # the loop that runs Python code lost its MemoryError
+        if "PyEval_EvalFrameEx returned NULL" in text:
+            return True  # 3.8 says nothing when it gets none for its cache; the import itself is Python code
         return impl.name == "python" and ("without exception set" in text or "without setting an" in text)
     return "can't allocate" in text  # io got no lock
 
