@@ -348,8 +348,9 @@ class SocketIO(io.RawIOBase):
         """
         self._checkClosed()
         self._checkWritable()
-        if find_csocket is None:
-            # At exit the interpreter empties its modules, this one too, and then comes a buffer that was never flushed.
+        if find_csocket is None or getattr is None:
+            # At exit the interpreter empties its modules, this one and the built-in names' too, and then comes a buffer that
+            # was never flushed.
             return (self._csocket or self._sock).send(b)
         sock = self._sock
         try:
