@@ -411,8 +411,6 @@ def test_writer_open_at_exit_that_dies_after_its_module_is_flushed(impl, run_scr
 
 @pytest.mark.skipif(PYPY, reason="PyPy finalises nothing at exit")
 def test_writer_open_at_exit_that_dies_after_the_built_in_names_is_flushed(any_impl, run_script):
-    if PY2 and any_impl.name == "interpreter":
-        pytest.skip("2.7 has no makefile of its own for a fake")
     script = """
 import os, sys
 
