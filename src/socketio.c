@@ -63,7 +63,7 @@ field_get(SocketIO *self, PyObject **field, const char *name)
     PyObject *value;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    value = Py_XNewRef(*field);
+    value = Py_XNewRef(FIELD_LOAD(*field));
     Py_END_CRITICAL_SECTION();
     if (value == NULL) {
         PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'", type_name((PyObject *)self), name);
@@ -79,7 +79,7 @@ field_set(SocketIO *self, PyObject **field, PyObject *value)
 
     (void)self; /* a GIL guards it, where there is one */
     Py_BEGIN_CRITICAL_SECTION(self);
-    old = *field;
+    old = FIELD_LOAD(*field);
     FIELD_STORE(*field, Py_XNewRef(value));
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
@@ -162,17 +162,17 @@ begin_operation(SocketIO *self, const makefile_state *state, operation wanted)
     PyObject *sock = NULL;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (is_plain(self, state) && !self->closed) {
+    if (is_plain(self, state) && !FIELD_LOAD(self->closed)) {
         int fit = 1;
 
         if (wanted == OPERATION_READ) {
-            fit = self->reading == Py_True && self->timeout_occurred == Py_False;
+            fit = FIELD_LOAD(self->reading) == Py_True && FIELD_LOAD(self->timeout_occurred) == Py_False;
         }
         else if (wanted == OPERATION_WRITE) {
-            fit = self->writing == Py_True;
+            fit = FIELD_LOAD(self->writing) == Py_True;
         }
         if (fit) {
-            sock = Py_XNewRef(self->sock);
+            sock = Py_XNewRef(FIELD_LOAD(self->sock));
         }
     }
     Py_END_CRITICAL_SECTION();
@@ -1051,7 +1051,7 @@ claim_close(SocketIO *self)
     int was_closed;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    was_closed = self->closed;
+    was_closed = FIELD_LOAD(self->closed);
     FIELD_STORE(self->closed, 1);
     Py_END_CRITICAL_SECTION();
     return !was_closed;

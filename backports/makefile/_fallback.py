@@ -12,7 +12,6 @@ from __future__ import absolute_import  # 2.7 would look for each module in this
 
 import errno
 import io
-import math
 import operator
 import select
 import socket
@@ -31,6 +30,7 @@ Timeout = socket.timeout
 BLOCKING_ERRNOS = (errno.EAGAIN, errno.EWOULDBLOCK)
 # Where it is missing (Windows) the socket's own non-blocking state has to do.
 MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
+MIN_WAIT_S = 0.001 if PYPY else 0.0  # where the wait comes first, it has to be one
 MAX_WAIT_S = 3600.0  # poll() counts in a C int of milliseconds: longer waits are made of several
 
 ABSENT = object()
@@ -79,7 +79,7 @@ def is_interrupted(exc):
 
 def get_deadline(timeout):
     """The time, in seconds of `get_time`, at which a socket timeout of *timeout* seconds has passed; None for no wait."""
-    return get_time() + timeout if timeout else None
+    return get_time() + max(timeout, MIN_WAIT_S) if timeout else None
 
 
 def wait_until(deadline, csocket, writing):
@@ -89,22 +89,22 @@ def wait_until(deadline, csocket, writing):
         fd = CSocket.fileno(csocket)  # anew each time: it may have been closed or detached during a wait
         if fd < 0:
             return True  # the call that follows will say what is wrong
-        wait = min(MAX_WAIT_S, max(remaining, 0.0))  # in this order NaN, which 2.7 takes for a timeout, waits for ever
+        if remaining <= 0:
+            return False
+        remaining = min(MAX_WAIT_S, remaining)  # in this order NaN, which 2.7 takes for a timeout, waits for ever
         try:
             if hasattr(select, "poll"):
                 poll = select.poll()
                 poll.register(fd, select.POLLOUT if writing else select.POLLIN)
-                ready = poll.poll(int(math.ceil(wait * 1000)))
+                ready = poll.poll(int(remaining * 1000) + 1)
             else:
-                ready = any(select.select([] if writing else [fd], [fd] if writing else [], [], wait))
+                ready = any(select.select([] if writing else [fd], [fd] if writing else [], [], remaining))
         except select.error as exc:
             if not is_interrupted(exc):
                 raise
         else:
             if ready:
                 return True
-            if remaining <= 0:
-                return False
 
 
 # --- The delegating path ----------------------------------------------------------------------------------------------
