@@ -46,6 +46,8 @@ def run(implementation, environment, *options):
 def test_operations_when_any_allocation_fails_raise_memory_error_and_lose_nothing(impl, environment):
     if harness.PY2 and impl.name != "c":
         pytest.skip("2.7 itself crashes when it gets no memory to run Python code")
+    if hasattr(sys, "gettotalrefcount") and impl.name != "c":
+        pytest.skip("a debug build asserts where the loop that runs Python code loses its MemoryError")
     errors = run(impl.name, environment)
     assert set(errors) == set(faults.SCENARIOS) - {"import"}
     assert sum(errors.values()) > 50, "nothing was made to fail"
