@@ -36,7 +36,7 @@ def collect(directory, pytest_arguments):
     twin = os.path.join(lib, TWIN.split("/", 1)[0], *TWIN.split("/")[1:])
     pytest = ["run", "--include", twin, "-m", "pytest"] + pytest_arguments
     subprocess.check_call(coverage + pytest, cwd=os.path.join(ROOT, "tests"), env=testing)
-    subprocess.check_call(coverage + ["json", "-q", "-o", data + ".json"], cwd=ROOT, env=testing)
+    subprocess.check_call(coverage + ["json", "-o", data + ".json"], cwd=ROOT, env=testing)
 
     lines = read_gcov(build)
     with open(data + ".json") as stream:
