@@ -692,3 +692,61 @@ def test_failure_any_arguments_count_one_reference_or_raise_and_count_none(impl)
             assert sock._io_refs == count
 
     check()
+
+
+class Incomparable(object):
+    """Something that looks like the letter "r" until it is compared."""
+
+    def __hash__(self):
+        return hash("r")
+
+    def __eq__(self, other):
+        raise LookupError("no comparing")
+
+
+def test_mode_with_a_part_that_cannot_be_compared_raises_its_error(any_impl):
+    sock = ScriptedSocket()
+    with pytest.raises(LookupError) as caught:
+        any_impl.makefile(sock, [Incomparable()])
+    assert caught.value.args == ("no comparing",)
+    assert sock._io_refs == 0
+
+
+@pytest.mark.parametrize("name, mode", [
+    ("BufferedReader", "rb"), ("BufferedWriter", "wb"), ("BufferedRWPair", "rwb"), ("TextIOWrapper", "r"), ("DEFAULT_BUFFER_SIZE", "rb")])
+def test_name_that_is_gone_from_io_is_an_attribute_error(any_impl, monkeypatch, name, mode):
+    sock = ScriptedSocket()
+    with monkeypatch.context() as patch:
+        patch.delattr(io, name)
+        with pytest.raises(AttributeError) as caught:
+            any_impl.makefile(sock, mode)
+    assert name in str(caught.value)
+    caught = None
+    collect_garbage()
+    assert sock._io_refs == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="io.text_encoding came with 3.10")
+def test_text_encoding_that_is_gone_from_io_is_an_attribute_error(c_impl, monkeypatch):  # the twin takes such an io for an older one
+    sock = ScriptedSocket()
+    monkeypatch.delattr(io, "text_encoding")
+    with pytest.raises(AttributeError):
+        c_impl.makefile(sock, "r")
+    assert sock._io_refs == 0
+
+
+def test_keyword_made_at_run_time_is_the_argument(any_impl):
+    name = "".join(["mo", "de"])  # not the interned string
+    assert type(any_impl.makefile(ScriptedSocket(), **{name: "rb"})) is io.BufferedReader
+
+
+@pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="PyPy looks at the text alone")
+def test_keyword_that_cannot_be_compared_raises_its_error(any_impl):
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            raise LookupError("no comparing")
+
+    with pytest.raises((LookupError, TypeError)):  # a TypeError where the interpreter looks at the type first
+        any_impl.makefile(ScriptedSocket(), **{Name("mode"): "rb"})

@@ -148,3 +148,53 @@ def test_delegated_write_with_a_timeout_that_would_block_gives_none(any_impl):
             raise socket.timeout(errno.EAGAIN, "full")
 
     assert any_impl.SocketIO(Sock(), "w").write(b"x") is None
+
+
+def test_flush_and_release_that_both_raise_in_close_are_told_one_after_the_other(impl):
+    class Sock(CountedSocket):
+        def _decref_socketios(self):
+            CountedSocket._decref_socketios(self)
+            raise LookupError("release")
+
+    class Failing(impl.SocketIO):
+        def flush(self):
+            raise RuntimeError("flush")
+
+    sock = Sock()
+    raw = Failing(sock, "r")
+    with pytest.raises(LookupError) as caught:
+        raw.close()
+    if sys.version_info[0] > 2:
+        assert repr(caught.value.__context__) in ("RuntimeError('flush')", "RuntimeError('flush',)")
+    assert raw.closed
+    assert sock.told == ["_decref_socketios"]
+
+
+def test_attribute_deleted_twice_is_an_attribute_error(any_impl):
+    raw = any_impl.SocketIO(CountedSocket(), "r")
+    del raw._sock
+    with pytest.raises(AttributeError):
+        del raw._sock
+    raw._sock = CountedSocket()
+    raw.close()
+
+
+def test_closed_as_the_base_class_tells_it_is_closed(any_impl):
+    raw = any_impl.SocketIO(CountedSocket(), "r")
+    assert io.IOBase.closed.__get__(raw) is False
+    raw.close()
+    assert io.IOBase.closed.__get__(raw) is True
+
+
+def test_weak_reference_to_the_function_of_a_dropped_package_dies_with_it(impl, run_script):
+    if sys.version_info < (3, 11) and impl.name == "c":
+        pytest.skip("before 3.11 the extension's state lasts as long as the process")
+    assert run_script(impl, """
+import gc, sys, weakref
+reference = weakref.ref(makefile)
+for name in [name for name in sys.modules if name.startswith("backports")]:
+    del sys.modules[name]
+del makefile, SocketIO
+gc.collect()
+print(reference())
+""") == "None\n"
