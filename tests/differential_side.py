@@ -460,7 +460,8 @@ class Side(object):
             if self.kind == "scripted" and not index:
                 continue
             if descriptor.is_open() and not (self.detached and not index):
-                gc.collect()  # a traceback may have made a cycle
+                gc.collect()  # a traceback may have made a cycle,
+                gc.collect()  # and what 2.7 finalises when it takes one apart lives until the next time
             if descriptor.is_open():
                 leaked.append(index)
                 if self.detached and not index:
