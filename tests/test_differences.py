@@ -58,9 +58,13 @@ class Counting(CountingSocket):
 def test_1_write_of_more_than_fits_sends_all_where_the_interpreters_sends_once(any_impl, tcp_pair):
     ours, peer = tcp_pair
     ours.settimeout(30)
-    received = Worker(receive_all, peer)
     stream = any_impl.makefile(ours, "wb", 0)
-    sent = stream.write(b"x" * BIG)
+    if any_impl.name == "interpreter":  # on a busy machine a receiver may make room as fast as the one call fills it
+        sent = stream.write(b"x" * BIG)
+        received = Worker(receive_all, peer)
+    else:
+        received = Worker(receive_all, peer)
+        sent = stream.write(b"x" * BIG)
     stream.close()
     ours.close()
     assert len(received.get()) == sent
