@@ -621,6 +621,25 @@ find_csocket_methods(makefile_state *state)
     return 0;
 }
 
+#if PYTHON2
+/* 2.7's socket.socket, and what a closed one has in the place of its methods.  From one import: another may, without memory, run the
+   module anew, and its classes are others then. */
+static int
+find_python2_socket(makefile_state *state)
+{
+    PyObject *module = PyImport_ImportModule("socket"), *dummy = NULL;
+
+    if (module != NULL && (state->python2_socket = PyObject_GetAttrString(module, "_socketobject")) != NULL &&
+        (state->python2_closed = PyObject_GetAttrString(module, "_closedsocket")) != NULL &&
+        (dummy = PyObject_GetAttrString(state->python2_closed, "_dummy")) != NULL) {
+        state->python2_dummy = PyMethod_Check(dummy) ? Py_NewRef(PyMethod_GET_FUNCTION(dummy)) : Py_NewRef(Py_None);
+    }
+    Py_XDECREF(dummy);
+    Py_XDECREF(module);
+    return state->python2_dummy == NULL ? -1 : 0;
+}
+#endif
+
 static int
 find_socket(makefile_state *state)
 {
@@ -630,16 +649,8 @@ find_socket(makefile_state *state)
         return -1;
     }
 #if PYTHON2
-    {
-        PyObject *dummy;
-
-        if ((state->python2_socket = import_attribute("socket", "_socketobject")) == NULL ||
-            (state->python2_closed = import_attribute("socket", "_closedsocket")) == NULL ||
-            (dummy = PyObject_GetAttrString(state->python2_closed, "_dummy")) == NULL) {
-            return -1;
-        }
-        state->python2_dummy = PyMethod_Check(dummy) ? Py_NewRef(PyMethod_GET_FUNCTION(dummy)) : Py_NewRef(Py_None);
-        Py_DECREF(dummy);
+    if (find_python2_socket(state) < 0) {
+        return -1;
     }
 #endif
     if (find_csocket_methods(state) < 0) {

@@ -488,34 +488,29 @@ type_fill(PyTypeObject *type, const PyType_Spec *spec, PyTypeObject *base)
 static inline PyTypeObject *
 type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject *storage)
 {
-#if PYTHON2
-    (void)module;
-    if (type_fill(storage, spec, base) < 0) {
-        return NULL;
-    }
-    Py_INCREF(storage);
-    return storage;
-#else
     PyObject *type;
-#if HAVE_MODULE_STATE
+#if PYTHON2
 
+    (void)module;
+    type = type_fill(storage, spec, base) < 0 ? NULL : Py_NewRef((PyObject *)storage);
+#elif HAVE_MODULE_STATE
+
+    (void)storage;
     type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
 #else
     PyObject *bases = base == NULL ? NULL : PyTuple_Pack(1, base);
 
-    (void)module;
+    (void)storage, (void)module;
     if (base != NULL && bases == NULL) {
         return NULL;
     }
     type = PyType_FromSpecWithBases(spec, bases);
     Py_XDECREF(bases);
 #endif
-    (void)storage;
     if (type == NULL && !PyErr_Occurred()) {
         PyErr_NoMemory(); /* some versions forget to say so */
     }
     return (PyTypeObject *)type;
-#endif
 }
 
 /* Frees the memory of an object whose fields are gone, and the reference that a heap type's instance holds to its type.

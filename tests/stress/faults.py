@@ -10,6 +10,7 @@ from __future__ import print_function
 
 import collections
 import gc
+import os
 import socket
 import sys
 import traceback
@@ -368,7 +369,7 @@ class Install(Scenario):
 
 @register("import")
 class Import(Scenario):
-    """The C extension is loaded from its file into a process that never had it."""
+    """The C extension is loaded from its file, each time into a process that never had it."""
 
     def __init__(self, name):
         self.counter = None, 0
@@ -400,6 +401,7 @@ class Import(Scenario):
             sys.modules.pop(self.name, None)
         if self.module is None:
             return
+        harness.socket = sys.modules["socket"]  # 2.7 makes it anew if it gets no memory to look it up
         ours, peer = harness.unix_pair()
         for mode in "rwb", "rw":
             stream = self.module.backport_makefile(ours, mode)
@@ -423,33 +425,66 @@ def is_the_interpreters(error, impl):
     return "can't allocate" in text  # io got no lock
 
 
-def run(scenario):
-    """{"allocations": how many were made to fail, "memory_errors": how often that came out}."""
-    arm, disarm = find_injector()
-    if not isinstance(scenario, Import):  # whose first time is the one that counts
-        scenario.prepare()
+def attempt(scenario, injector, n):
+    """Do it with allocation n failing.  Did that come out?"""
+    arm, disarm = injector
+    failed = False
+    try:
+        try:
+            arm(n)
+            scenario.operate()
+        finally:
+            disarm()
+    except MemoryError:
+        failed = True
+    except (RuntimeError, AttributeError, SystemError, TypeError) as error:
+        if not is_the_interpreters(error, scenario.impl):
+            raise
+        failed = True
+    harness.forget_exceptions() if harness.PY2 else None
+    return failed
+
+
+def attempt_import(scenario, injector, n):
+    """The same in a child process, where the import has to succeed afterwards."""
+    child = os.fork()
+    if child == 0:
+        failed = attempt(scenario, injector, n)
+        scenario.check(failed)
         scenario.operate()
         scenario.check(False)
+        sys.exit(10 + failed)
+    status = os.waitpid(child, 0)[1]
+    assert status in (10 << 8, 11 << 8), "status %#x when allocation %d failed" % (status, n)
+    return status == 11 << 8
+
+
+def run_import(scenario):
+    injector = find_injector()
+    clean = errors = n = 0
+    while clean < CLEAN_ROUNDS:
+        failed = attempt_import(scenario, injector, n)
+        errors += failed
+        clean = 0 if failed else clean + 1
+        n += 1
+    return {"allocations": n, "memory_errors": errors}
+
+
+def run(scenario):
+    """{"allocations": how many were made to fail, "memory_errors": how often that came out}."""
+    if isinstance(scenario, Import):
+        return run_import(scenario)
+    injector = find_injector()
+    scenario.prepare()
+    scenario.operate()
+    scenario.check(False)
     gc.collect()
     descriptors = harness.count_descriptors()
     clean = errors = n = 0
     while clean < CLEAN_ROUNDS:
         assert n < LIMIT, "no end"
         scenario.prepare()
-        failed = False
-        try:
-            try:
-                arm(n)
-                scenario.operate()
-            finally:
-                disarm()
-        except MemoryError:
-            failed = True
-        except (RuntimeError, AttributeError, SystemError, TypeError) as error:
-            if not is_the_interpreters(error, scenario.impl):
-                raise
-            failed = True
-        harness.forget_exceptions() if harness.PY2 else None
+        failed = attempt(scenario, injector, n)
         scenario.check(failed)
         counter = harness.read_counter(scenario.ours), scenario.fake._makefile_refs
         assert counter == scenario.counter, "counter %s instead of %s after allocation %d failed" % (counter, scenario.counter, n)
