@@ -32,6 +32,7 @@ typedef struct {
     char closed;
     char unfinished;         /* makefile() has not succeeded yet: closing takes the count back, and tells nobody */
     unsigned char reference; /* reference_kind: how the sock counts this file */
+    unsigned char own;       /* 2.7: for which method the sock last answered with csocket's own (see python2_endpoint) */
 } SocketIO;
 
 /* The owned fields: what the collector sees, and what dies with the stream. */
@@ -199,6 +200,44 @@ typedef struct {
     PyObject *csocket; /* borrowed from the sock or the method; NULL: call the method */
 } endpoint;
 
+/* The C socket that the method is bound to, borrowed, if it is the interpreter's own; else NULL. */
+static PyObject *
+method_csocket(PyObject *method, const csocket_method *own)
+{
+    return PyCFunction_Check(method) && ((PyCFunctionObject *)method)->m_ml == own->definition ? PyCFunction_GET_SELF(method)
+                                                                                               : NULL;
+}
+
+#if PYTHON2
+/* 2.7's socket.socket answers with a dummy once it is closed, while our file goes on: by the C socket that we hold, but only if that
+   is what the sock answered with while it was open.  One that encrypted in methods of its own has lost them, and the dummy's error is right. */
+static void
+python2_endpoint(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name,
+                 const csocket_method *own)
+{
+    const unsigned char bit = own == &state->csocket.recv_into ? 1 : 2;
+
+    if (PyMethod_Check(found->method) && PyMethod_GET_FUNCTION(found->method) == state->python2_dummy) {
+        if (self->own & bit) {
+            Py_DECREF(found->method);
+            found->method = PyObject_GetAttr(self->csocket, name);
+        }
+    }
+    else if (method_csocket(found->method, own) == self->csocket) {
+        self->own |= bit;
+    }
+    else {
+        PyObject *csocket = PyObject_GetAttr(sock, state->str_sock);
+
+        if (csocket == self->csocket) { /* still open */
+            self->own &= (unsigned char)~bit;
+        }
+        PyErr_Clear();
+        Py_XDECREF(csocket);
+    }
+}
+#endif
+
 /* Looks `name` up on the sock exactly as Python would.  0, or -1 with its exception. */
 static int
 endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name,
@@ -218,11 +257,8 @@ endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyOb
     }
     found->method = PyObject_GetAttr(sock, name);
 #if PYTHON2
-    /* 2.7's socket.socket answers with a dummy once it is closed, while our file goes on: ask the C socket that we hold. */
-    if (found->method != NULL && self->csocket != NULL && PyMethod_Check(found->method) &&
-        PyMethod_GET_FUNCTION(found->method) == state->python2_dummy) {
-        Py_DECREF(found->method);
-        found->method = PyObject_GetAttr(self->csocket, name);
+    if (found->method != NULL && self->csocket != NULL) {
+        python2_endpoint(found, self, state, sock, name, own);
     }
 #else
     (void)self;
@@ -230,8 +266,8 @@ endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyOb
     if (found->method == NULL) {
         return -1;
     }
-    if (HAVE_DIRECT_PATH && PyCFunction_Check(found->method) && ((PyCFunctionObject *)found->method)->m_ml == own->definition) {
-        found->csocket = PyCFunction_GET_SELF(found->method);
+    if (HAVE_DIRECT_PATH) {
+        found->csocket = method_csocket(found->method, own);
     }
     return 0;
 }
@@ -1268,19 +1304,43 @@ mode_name(const makefile_state *state, int reading, int writing)
     return reading && writing ? state->str_rwb : writing ? state->str_wb : state->str_rb;
 }
 
+/* Holds the C socket of a sock that does not count its files, and learns which of its methods are that one's own. */
+static void
+hold_csocket(SocketIO *self, makefile_state *state, PyObject *sock)
+{
+    PyObject *csocket = reference_csocket(state, sock);
+
+    field_set(self, &self->csocket, csocket);
+#if PYTHON2
+    if (csocket != NULL) {
+        const struct {
+            PyObject *name;
+            const csocket_method *own;
+        } used[] = {{state->str_recv_into, &state->csocket.recv_into}, {state->str_send, &state->csocket.send}};
+        endpoint found;
+        size_t i;
+
+        for (i = 0; i < sizeof used / sizeof used[0]; i++) {
+            if (endpoint_find(&found, self, state, sock, used[i].name, used[i].own) < 0) {
+                PyErr_Clear(); /* the operation will say it */
+            }
+            Py_XDECREF(found.method);
+        }
+    }
+#endif
+    Py_XDECREF(csocket);
+}
+
 /* The work of __init__, with its arguments held. */
 static int
 socketio_reset(SocketIO *self, makefile_state *state, PyObject *sock, PyObject *mode)
 {
-    PyObject *csocket;
     int reading, writing;
 
     if (parse_mode(state, mode, &reading, &writing) < 0) {
         return -1;
     }
-    csocket = reference_csocket(state, sock);
-    field_set(self, &self->csocket, csocket);
-    Py_XDECREF(csocket);
+    hold_csocket(self, state, sock);
     self->reference = REFERENCE_NONE;
     if (attribute_set(self, state, &self->sock, state->str_sock, sock) < 0 ||
         attribute_set(self, state, &self->mode, state->str_mode_, mode_name(state, reading, writing)) < 0 ||
@@ -1334,7 +1394,7 @@ socketio_open(makefile_state *state, PyObject *sock, int reading, int writing)
     }
     self->reference = (unsigned char)reference;
     self->unfinished = 1;
-    self->csocket = reference_csocket(state, sock);
+    hold_csocket(self, state, sock);
     self->mode = Py_NewRef(mode_name(state, reading, writing));
     self->reading = Py_NewRef(reading ? Py_True : Py_False);
     self->writing = Py_NewRef(writing ? Py_True : Py_False);

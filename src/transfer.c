@@ -293,22 +293,36 @@ transfer_once(transfer *self, int resuming)
     }
 }
 
+/* Has Ctrl-C come, and its handler not run yet?  Of other signals nobody tells without running their handlers. */
+static int
+interrupt_is_due(void)
+{
+    if (!PyOS_InterruptOccurred()) { /* which forgets it */
+        return 0;
+    }
+    PyErr_SetInterrupt();
+    return 1;
+}
+
 Py_ssize_t
 transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
 {
     transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, 0, 0};
 
-    return nbytes == 0 ? 0 : transfer_once(&self, 0);
+    if (nbytes == 0) {
+        return 0;
+    }
+    return PyErr_CheckSignals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 }
 
 Py_ssize_t
 transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
 {
     transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
-    Py_ssize_t sent = transfer_once(&self, 0);
+    Py_ssize_t sent = PyErr_CheckSignals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
-    while (sent >= 0 && sent < nbytes && !self.blocking) {
+    while (sent >= 0 && sent < nbytes && !self.blocking && !interrupt_is_due()) {
         Py_ssize_t more;
 
         self.buffer = (char *)buffer + sent;

@@ -393,3 +393,59 @@ def test_child_process_inherits_no_file(impl, tcp_pair):
             command = [sys.executable, "-c", script, str(stream.name)]
             assert subprocess.call(command, stderr=devnull) == 0
             assert subprocess.call(command, stderr=devnull, close_fds=True) == 1
+
+
+def encrypt(data):
+    return bytearray(byte ^ 0x55 for byte in bytearray(data))
+
+
+class EncryptingClass(SocketObject):
+    """Overrides methods as 2.7's own ssl.SSLSocket does: those that socket.socket puts on the instance are deleted."""
+
+    def __init__(self, csocket):
+        SocketObject.__init__(self, _sock=csocket)
+        self.csocket = csocket
+        del self.send, self.recv_into
+
+    def send(self, data):
+        return self.csocket.send(encrypt(data))
+
+    def recv_into(self, buf):
+        data = encrypt(self.csocket.recv(len(buf)))
+        buf[:len(data)] = bytes(data)
+        return len(data)
+
+
+class EncryptingInstance(SocketObject):
+    """Overrides them on the instance."""
+
+    def __init__(self, csocket):
+        SocketObject.__init__(self, _sock=csocket)
+        self.send = lambda data: csocket.send(encrypt(data))
+        self.recv_into = lambda buf: EncryptingClass.recv_into.__func__(self, buf)
+        self.csocket = csocket
+
+
+@pytest.mark.parametrize("Encrypting", [EncryptingClass, EncryptingInstance])
+@pytest.mark.parametrize("used_before", [True, False])
+def test_socket_that_encrypts_and_is_closed_before_its_file_sends_no_plaintext(impl, unix_pair, Encrypting, used_before):
+    ours, peer = unix_pair
+    sock = Encrypting(ours)
+    stream = impl.makefile(sock, "wb")
+    reader = impl.makefile(sock, "rb", 0)
+    if used_before:
+        stream.write(b"open")
+        stream.flush()
+        assert encrypt(peer.recv(100)) == b"open"
+        peer.sendall(encrypt(b"back"))
+        assert reader.read(10) == b"back"
+    stream.write(b"secret")
+    sock.close()  # which takes its methods away
+    with pytest.raises(EnvironmentError):
+        stream.flush()
+    peer.setblocking(False)
+    with pytest.raises(socket.error):
+        peer.recv(100)
+    peer.sendall(b"plain")
+    with pytest.raises(EnvironmentError):
+        reader.read(10)

@@ -238,6 +238,83 @@ def test_blocked_calls_in_other_threads_when_signals_come_are_not_disturbed(any_
         assert worker.result() == b"data"
 
 
+# -- signals that come while bytes are carried, so that no call is there to be interrupted
+
+class Coming(object):
+    """A signal that comes 5 ms after start(); its handler raises."""
+
+    def __init__(self, signum):
+        self.sent, self.handled = threading.Event(), threading.Event()
+        self.signum = signum
+        self.old = signal.signal(signum, self.handle)
+
+    def handle(self, signum, frame):
+        self.handled.set()
+        raise signals.Interrupt
+
+    def start(self):
+        threading.Timer(0.005, self.send).start()
+
+    def send(self):
+        os.kill(os.getpid(), self.signum)
+        self.sent.set()
+
+
+@pytest.fixture
+def coming():
+    made = []
+    yield lambda signum: made.append(Coming(signum)) or made[-1]
+    for each in made:
+        signal.signal(each.signum, each.old)
+
+
+def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handler_raises(any_impl, pair, timeout, coming):
+    ours, peer = pair
+    fill(peer)
+    ours.settimeout(timeout)
+    raw = any_impl.makefile(ours, "rb", 0)
+    interrupt = coming(signal.SIGUSR1)
+    ending = harness.Worker(lambda: interrupt.handled.wait(5) or peer.close())  # or it would wait for more for ever
+    with pytest.raises(signals.Interrupt):
+        interrupt.start()
+        raw.readline()  # by single bytes: that takes longer than the signal
+        raise AssertionError("it waited until the end")
+    ending.result()
+
+
+@pytest.mark.skipif(harness.PYPY, reason="PyPy runs handlers some time")
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_write_when_ctrl_c_comes_while_bytes_go_out_does_not_wait_for_the_rest(any_impl, pair, buffering, coming):
+    ours, peer = pair
+    ours.settimeout(60)
+    stream = any_impl.makefile(ours, "wb", buffering)
+    interrupt = coming(signal.SIGINT)
+    data = b"x" * (1 << 28)
+
+    def receive():
+        """Take all until the signal was sent, and then nothing; is it handled all the same?"""
+        peer.settimeout(0.1)
+        while not interrupt.sent.is_set():
+            try:
+                peer.recv(1 << 16)
+            except socket.timeout:
+                pass
+        answer = interrupt.handled.wait(5)
+        peer.close()
+        return answer
+
+    worker = harness.Worker(receive)
+    with pytest.raises(signals.Interrupt):
+        interrupt.start()
+        while True:  # raw streams of the interpreter send once, and tell how much that was
+            stream.write(data)
+    assert worker.result()
+    try:
+        stream.close()
+    except EnvironmentError as error:
+        assert error.errno in (errno.EPIPE, errno.ECONNRESET)
+
+
 # -- the short form of the stress program
 
 @pytest.mark.parametrize("kind", ["raw", "buffered", "text"])

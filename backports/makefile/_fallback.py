@@ -266,8 +266,10 @@ class SocketIO(io.RawIOBase):
     _close_base = io.RawIOBase.close  # reached without a global name: see write()
     # While backport_makefile is at work, close() undoes the counting itself instead of telling the socket.
     _unfinished = False
-    # 2.7: the C socket, kept open for as long as the stream is, when the socket object has no counter.
+    # 2.7: the C socket, kept open for as long as the stream is, when the socket object has no counter; and the names for which
+    # the socket object, while it is open, answers with that one's own method.
     _csocket = None
+    _own = ()
 
     def __init__(self, sock, mode):
         if mode not in ("r", "w", "rw", "rb", "wb", "rwb"):
@@ -282,6 +284,11 @@ class SocketIO(io.RawIOBase):
         # directly.  In a list, for one of several threads that close at once to take out.
         self._owed = [None]
         self._csocket = sock._sock if isinstance(sock, SocketObject) and find_counter(sock) is None else None
+        if self._csocket is not None:
+            self._own = set()
+            for name in ("recv_into", "send"):
+                if hasattr(sock, name):
+                    self._find(sock, name)
 
     def readinto(self, b):
         """readinto(b): receive up to ``len(b)`` bytes into the writable buffer *b*, and return their number.
@@ -351,7 +358,7 @@ class SocketIO(io.RawIOBase):
         if find_csocket is None or getattr is None:
             # At exit the interpreter empties its modules, this one and the built-in names' too, and then comes a buffer that
             # was never flushed.
-            return (self._csocket or self._sock).send(b)
+            return (self._csocket if "send" in self._own else self._sock).send(b)
         sock = self._sock
         try:
             try:
@@ -449,11 +456,19 @@ class SocketIO(io.RawIOBase):
     def _find(self, sock, name):
         """The method *name* of *sock*, looked up at every operation as Python does; once.
 
-        2.7's socket object swaps its methods for dummies when it is closed, while an open stream goes on.
+        2.7's socket object swaps its methods for dummies when it is closed, while an open stream goes on: by the C socket, but only
+        if that is what the socket object answered with while it was open.  One that encrypted in methods of its own has lost them, and the
+        dummy's error is right.
         """
         method = getattr(sock, name)
-        if self._csocket is not None and isinstance(getattr(method, "__self__", None), ClosedSocket):
-            method = getattr(self._csocket, name)
+        if self._csocket is None:
+            return method
+        if isinstance(getattr(method, "__self__", None), ClosedSocket):
+            return getattr(self._csocket, name) if name in self._own else method
+        if find_csocket(method, name) is self._csocket:
+            self._own.add(name)
+        elif sock._sock is self._csocket:  # still open
+            self._own.discard(name)
         return method
 
     def __reduce__(self):
