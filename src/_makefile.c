@@ -640,6 +640,21 @@ find_python2_socket(makefile_state *state)
 }
 #endif
 
+#if !PYTHON2
+static int
+find_socket_decref(makefile_state *state)
+{
+    PyObject *socket = import_attribute("socket", "socket");
+
+    if (socket == NULL) {
+        return -1;
+    }
+    state->socket_decref = PyObject_GetAttr(socket, state->str_decref_socketios);
+    Py_DECREF(socket);
+    return state->socket_decref == NULL ? -1 : 0;
+}
+#endif
+
 static int
 find_socket(makefile_state *state)
 {
@@ -650,6 +665,11 @@ find_socket(makefile_state *state)
     }
 #if PYTHON2
     if (find_python2_socket(state) < 0) {
+        return -1;
+    }
+#endif
+#if !PYTHON2
+    if (find_socket_decref(state) < 0) {
         return -1;
     }
 #endif

@@ -2,9 +2,12 @@
 
    | the sock has                              | taken             | released                                            |
    | ----------------------------------------- | ----------------- | --------------------------------------------------- |
-   | `_makefile_refs`, an int                  | += 1              | `_decref_socketios()`, or else `close()`, which is  |
-   |                                           |                   | how 2.7's ssl.SSLSocket and urllib3 count down      |
+   | `_makefile_refs`, an int                  | += 1              | `_decref_socketios()`; if it had none when it was   |
+   |                                           |                   | taken `close()`, which is how 2.7's ssl.SSLSocket   |
+   |                                           |                   | and urllib3 count down                              |
    | `_io_refs`                                | += 1              | `_decref_socketios()`                               |
+   | both, and socket.socket's own             | `_io_refs` += 1   | `_decref_socketios()`, which is that one's own      |
+   | `_decref_socketios`                       |                   |                                                     |
    | neither, but is a C socket or 2.7's own   | by being held     | by being dropped                                    | */
 #include "reference.h"
 
@@ -24,6 +27,27 @@ counter_add(PyObject *sock, PyObject *name, PyObject *value, PyObject *step)
     return status;
 }
 
+/* The object's `_decref_socketios`: a new reference, or NULL with no exception. */
+static PyObject *
+find_decref(const makefile_state *state, PyObject *object)
+{
+    int found;
+    PyObject *decref = object_get_optional_attr(object, state->str_decref_socketios, &found);
+
+    PyErr_Clear();
+    return decref;
+}
+
+/* Does the sock count its files as the interpreter's own socket.socket does? */
+static int
+counts_as_socket(const makefile_state *state, PyObject *sock)
+{
+    PyObject *decref = find_decref(state, (PyObject *)Py_TYPE(sock));
+
+    Py_XDECREF(decref); /* only compared */
+    return decref != NULL && decref == state->socket_decref;
+}
+
 /* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL: *kind is then REFERENCE_NONE.
    0, or -1 with an exception that a look-up raised. */
 static int
@@ -33,8 +57,8 @@ counter_find(const makefile_state *state, PyObject *sock, reference_kind *kind, 
 
     *kind = REFERENCE_MAKEFILE_REFS;
     *value = object_get_optional_attr(sock, state->str_makefile_refs, &found);
-    if (*value != NULL && !is_int(*value)) {
-        Py_CLEAR(*value); /* a mock's, that has everything */
+    if (*value != NULL && (!is_int(*value) || counts_as_socket(state, sock))) {
+        Py_CLEAR(*value); /* a mock's, that has everything; or a subclass's that was written for 2.7 */
     }
     if (*value == NULL && found >= 0) {
         *kind = REFERENCE_IO_REFS;
@@ -44,6 +68,12 @@ counter_find(const makefile_state *state, PyObject *sock, reference_kind *kind, 
         *kind = REFERENCE_NONE;
     }
     return found < 0 ? -1 : 0;
+}
+
+static PyObject *
+counter_name(const makefile_state *state, reference_kind kind)
+{
+    return kind == REFERENCE_IO_REFS ? state->str_io_refs : state->str_makefile_refs;
 }
 
 int
@@ -56,9 +86,13 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
         return -1;
     }
     if (value != NULL) {
-        PyObject *name = *kind == REFERENCE_MAKEFILE_REFS ? state->str_makefile_refs : state->str_io_refs;
+        if (*kind == REFERENCE_MAKEFILE_REFS) {
+            PyObject *decref = find_decref(state, sock);
 
-        status = counter_add(sock, name, value, state->one);
+            *kind = decref == NULL ? REFERENCE_BY_CLOSE : REFERENCE_MAKEFILE_REFS;
+            Py_XDECREF(decref);
+        }
+        status = counter_add(sock, counter_name(state, *kind), value, state->one);
         Py_DECREF(value);
         return status;
     }
@@ -68,6 +102,19 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     }
     PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_makefile_refs'", type_name(sock));
     return -1;
+}
+
+/* Lets a socket.socket that was closed while it had a file look whether that was the last. */
+static void
+close_if_due(const makefile_state *state, PyObject *sock)
+{
+    PyObject *closed = PyObject_GetAttr(sock, state->str_closed_);
+
+    if (closed == Py_True) {
+        Py_XDECREF(PyObject_CallMethodNoArgs(sock, state->str_close));
+    }
+    Py_XDECREF(closed);
+    PyErr_Clear();
 }
 
 void
@@ -80,11 +127,14 @@ reference_restore(makefile_state *state, PyObject *sock, reference_kind kind)
         return;
     }
     raised_take(&raised);
-    name = kind == REFERENCE_MAKEFILE_REFS ? state->str_makefile_refs : state->str_io_refs;
+    name = counter_name(state, kind);
     value = PyObject_GetAttr(sock, name);
     difference = value == NULL ? NULL : PyNumber_InPlaceSubtract(value, state->one);
     if (difference == NULL || PyObject_SetAttr(sock, name, difference) < 0) {
         PyErr_Clear(); /* the sock's own refusal; what failed first is what the caller is told */
+    }
+    else if (kind == REFERENCE_IO_REFS && counts_as_socket(state, sock)) {
+        close_if_due(state, sock);
     }
     Py_XDECREF(value);
     Py_XDECREF(difference);
@@ -110,10 +160,11 @@ reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
         else if (found < 0) {
             return -1;
         }
-        else if (kind == REFERENCE_MAKEFILE_REFS) {
+        else if (kind == REFERENCE_BY_CLOSE) {
             result = PyObject_CallMethodNoArgs(sock, state->str_close);
         }
-        else {
+        else { /* uninstall() has taken the method away: nobody is to be told any more */
+            reference_restore(state, sock, kind);
             return 0;
         }
     }

@@ -8,15 +8,16 @@
 
 typedef enum {
     REFERENCE_NONE,          /* nothing was counted: SocketIO made directly, or a socket that is held by being held */
-    REFERENCE_MAKEFILE_REFS, /* sock._makefile_refs */
+    REFERENCE_MAKEFILE_REFS, /* sock._makefile_refs, of a sock with _decref_socketios() */
+    REFERENCE_BY_CLOSE,      /* sock._makefile_refs, of a sock without: its close() counts down */
     REFERENCE_IO_REFS        /* sock._io_refs */
 } reference_kind;
 
 /* Counts one more file on `sock` and tells where.  0, or -1 with an exception set and nothing counted. */
 INTERNAL int reference_take(makefile_state *state, PyObject *sock, reference_kind *kind);
 
-/* Takes back what reference_take counted, for a file that never came to be; never closes anything.  An exception that is
-   set stays. */
+/* Takes back what reference_take counted, for a file that never came to be.  Nothing is closed but the interpreter's own socket whose
+   last file this was, if it was closed before.  An exception that is set stays. */
 INTERNAL void reference_restore(makefile_state *state, PyObject *sock, reference_kind kind);
 
 /* Tells `sock` that a file of it was closed, which may close the socket.  0, or -1 with an exception set. */

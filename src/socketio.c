@@ -413,16 +413,20 @@ with_errno(PyObject *result)
     return result;
 }
 
-/* The memory that the direct path can use, to be released; or 0, with no exception: the real method then takes the argument in
-   its own way, or has the better word for what is wrong with it. */
+/* 1: the memory that the direct path can use, to be released.  0, with no exception: the real method takes the argument in its own
+   way, or has the better word for what is wrong with it.  -1, with an exception: a `__buffer__` in Python code (3.12) raised it. */
 static int
 endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 {
-    if (PyObject_GetBuffer(buffer, view, flags) < 0) {
-        PyErr_Clear();
-        return 0;
+    if (PyObject_GetBuffer(buffer, view, flags) == 0) {
+        return 1;
     }
-    return 1;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_BufferError) &&
+        !PyErr_ExceptionMatches(PyExc_ValueError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
 }
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
@@ -472,6 +476,7 @@ socketio_readinto(PyObject *op, PyObject *buffer)
     PyObject *sock, *method, *result = NULL;
     endpoint recv_into;
     Py_buffer view;
+    int direct;
 
     if (state == NULL || (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
         return NULL;
@@ -481,11 +486,12 @@ socketio_readinto(PyObject *op, PyObject *buffer)
         Py_DECREF(sock);
         return with_errno(result);
     }
-    if (recv_into.csocket != NULL && endpoint_buffer(buffer, &view, PyBUF_WRITABLE)) {
+    direct = recv_into.csocket == NULL ? 0 : endpoint_buffer(buffer, &view, PyBUF_WRITABLE);
+    if (direct > 0) {
         result = transfer_result(direct_recv(self, state, recv_into.csocket, view.buf, view.len));
         PyBuffer_Release(&view);
     }
-    else if ((method = endpoint_method(&recv_into, sock, state->str_recv_into)) != NULL) {
+    else if (direct == 0 && (method = endpoint_method(&recv_into, sock, state->str_recv_into)) != NULL) {
         result = delegated_call(self, state, sock, method, buffer, OPERATION_READ);
     }
     Py_XDECREF(recv_into.method);
@@ -860,8 +866,12 @@ write_by_send(SocketIO *self, const makefile_state *state, PyObject *sock, endpo
 {
     PyObject *method, *result;
     Py_buffer view;
+    int direct = send->csocket == NULL ? 0 : endpoint_buffer(buffer, &view, PyBUF_SIMPLE);
 
-    if (send->csocket != NULL && endpoint_buffer(buffer, &view, PyBUF_SIMPLE)) {
+    if (direct < 0) {
+        return NULL;
+    }
+    if (direct) {
         result = transfer_result(transfer_send(&state->transfer, send->csocket, view.buf, view.len));
         PyBuffer_Release(&view);
         return result;

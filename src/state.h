@@ -17,6 +17,7 @@
     X(errno_, "errno")                            \
     X(fileno, "fileno")                           \
     X(flush, "flush")                             \
+    X(closed_, "_closed")                         \
     X(gettimeout, "gettimeout")                   \
     X(io_refs, "_io_refs")                        \
     X(makefile_refs, "_makefile_refs")            \
@@ -67,6 +68,7 @@
     X(socketio_type)     /* our SocketIO */                                                                  \
     X(callable_type)     /* the type of backport_makefile */                                                 \
     X(backport_makefile)                                                                                     \
+    X(socket_decref)  /* socket.socket._decref_socketios; NULL on 2.7 */                                     \
     X(python2_socket) /* 2.7: socket._socketobject */                                                        \
     X(python2_closed) /* 2.7: socket._closedsocket */                                                        \
     X(python2_dummy)  /* 2.7: the function that every method of a closed socket is */

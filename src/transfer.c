@@ -17,6 +17,7 @@
 #if HAVE_DIRECT_PATH
 
 #include <poll.h>
+#include <pythread.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -173,6 +174,50 @@ transfer_attempt(transfer *self, int flags, attempt *result)
     return 0;
 }
 
+/* What a signal handler raised after some bytes were sent.  The count has to be told first; the exception follows as soon as the
+   interpreter looks, or with the next transfer, if a buffer above goes on before.  Only the main thread runs handlers. */
+static struct {
+    raised_exception raised;
+    unsigned long thread;
+    int due;
+} deferred;
+
+static int
+raise_deferred(void *unused)
+{
+    (void)unused;
+    if (!deferred.due) {
+        return 0;
+    }
+    deferred.due = 0;
+    raised_restore(&deferred.raised);
+    return -1;
+}
+
+/* Runs the handlers of signals that came, before anything is moved.  0, or -1 with what one of them raised. */
+static int
+serve_signals(void)
+{
+    if (deferred.due && deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
+        return raise_deferred(NULL);
+    }
+    return PyErr_CheckSignals();
+}
+
+/* The same after progress: 1 if one of them raised, with no exception set now. */
+static int
+serve_signals_later(void)
+{
+    if (PyErr_CheckSignals() == 0) {
+        return 0;
+    }
+    raised_take(&deferred.raised);
+    deferred.thread = (unsigned long)PyThread_get_thread_ident();
+    deferred.due = 1;
+    (void)Py_AddPendingCall(raise_deferred, NULL); /* if it has no room, the next transfer raises it */
+    return 1;
+}
+
 /* The end of the time that the socket's timeout allows from now on; no timeout of Python 2 is too odd for it. */
 static long long
 deadline_after(double timeout_s)
@@ -185,13 +230,16 @@ deadline_after(double timeout_s)
 /* Waits until the descriptor is worth another attempt, as the socket's timeout says.  AWAIT_ERROR has set an exception,
    AWAIT_INTERRUPTED has not looked at the signal yet, AWAIT_BLOCKING has not waited at all: the call itself will. */
 static awaited
-transfer_await(transfer *self)
+transfer_await(transfer *self, int resuming)
 {
     struct pollfd pollfd;
     PyThreadState *thread;
     long long remaining_ns;
     int n, error;
 
+    if (resuming ? serve_signals_later() : serve_signals() < 0) { /* those that came before this wait do not end it */
+        return resuming ? AWAIT_INTERRUPTED : AWAIT_ERROR;
+    }
     if (self->deadline_ns == 0) {
         PyObject *timeout = self->context->methods->gettimeout(self->csock, NULL);
         double timeout_s;
@@ -264,7 +312,7 @@ transfer_once(transfer *self, int resuming)
             if (flags == 0) {
                 return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
             }
-            switch (transfer_await(self)) {
+            switch (transfer_await(self, resuming)) {
                 case AWAIT_READY:
                     break;
                 case AWAIT_BLOCKING:
@@ -293,17 +341,6 @@ transfer_once(transfer *self, int resuming)
     }
 }
 
-/* Has Ctrl-C come, and its handler not run yet?  Of other signals nobody tells without running their handlers. */
-static int
-interrupt_is_due(void)
-{
-    if (!PyOS_InterruptOccurred()) { /* which forgets it */
-        return 0;
-    }
-    PyErr_SetInterrupt();
-    return 1;
-}
-
 Py_ssize_t
 transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
 {
@@ -312,17 +349,17 @@ transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py
     if (nbytes == 0) {
         return 0;
     }
-    return PyErr_CheckSignals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    return serve_signals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 }
 
 Py_ssize_t
 transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
 {
     transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
-    Py_ssize_t sent = PyErr_CheckSignals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    Py_ssize_t sent = serve_signals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
-    while (sent >= 0 && sent < nbytes && !self.blocking && !interrupt_is_due()) {
+    while (sent >= 0 && sent < nbytes && !self.blocking && !serve_signals_later()) {
         Py_ssize_t more;
 
         self.buffer = (char *)buffer + sent;

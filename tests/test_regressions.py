@@ -8,6 +8,8 @@ import sys
 import _socket
 import pytest
 
+import backports.makefile
+
 
 class CountedSocket(object):
     """A socket that counts its files, and tells of every call that would let it go."""
@@ -198,3 +200,83 @@ del makefile, SocketIO
 gc.collect()
 print(reference())
 """) == "None\n"
+
+
+# What a second one found.
+
+@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket counts nothing")
+def test_socket_of_the_interpreters_with_a_counter_of_27_is_counted_as_the_interpreter_does(any_impl, closing):
+    class ForBoth(socket.socket):
+        _makefile_refs = 0
+
+    plain, peer = socket.socketpair()
+    closing(peer)
+    sock = closing(ForBoth(fileno=plain.detach()))
+    stream = any_impl.makefile(sock, "rb")
+    assert (sock._io_refs, sock._makefile_refs) == (1, 0)
+    sock.close()
+    peer.sendall(b"still open")
+    assert stream.read(10) == b"still open"
+    stream.close()
+    assert (sock._io_refs, sock._makefile_refs, sock.fileno()) == (0, 0, -1)
+
+
+def test_stream_closed_after_its_class_was_uninstalled_leaves_the_socket_open(impl, closing, monkeypatch):
+    class Plain(object):
+        closed = False
+
+        def recv_into(self, buf):
+            return 0
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(backports.makefile, "backport_makefile", impl.makefile)
+    sock = Plain()
+    with backports.makefile.install(Plain):
+        streams = [sock.makefile("rb"), sock.makefile("rb", 0)]
+        assert sock._makefile_refs == 2
+    for stream in streams:
+        stream.close()
+    assert sock._makefile_refs == 0
+    assert not sock.closed
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, LookupError])
+def test_what_a_buffer_in_python_code_raises_comes_out_and_nothing_is_sent(any_impl, closing, error):
+    class Buffer(object):
+        asked = 0
+
+        def __buffer__(self, flags):
+            self.asked += 1
+            if self.asked == 1:
+                raise error
+            return memoryview(bytearray(b"leaked"))
+
+    ours, peer = map(closing, socket.socketpair())
+    peer.setblocking(False)
+    raw = any_impl.makefile(ours, "wb", 0)
+    buffer = Buffer()
+    with pytest.raises(error):
+        raw.write(buffer)
+    assert buffer.asked == 1
+    with pytest.raises(BlockingIOError):
+        peer.recv(10)
+
+
+@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket counts nothing")
+def test_socket_closed_while_makefile_fails_is_closed(any_impl, closing):
+    class ClosingSize(object):
+        """A buffering that closes the socket when it is looked at, and is none."""
+
+        def __lt__(self, other):
+            sock.close()
+            raise LookupError("no size")
+
+    sock, peer = map(closing, socket.socketpair())
+    with pytest.raises(LookupError) as caught:
+        any_impl.makefile(sock, "rb", ClosingSize())
+    caught = None
+    gc.collect()
+    assert sock.fileno() == -1

@@ -253,7 +253,10 @@ class Coming(object):
         raise signals.Interrupt
 
     def start(self):
-        threading.Timer(0.005, self.send).start()
+        if self.signum == signal.SIGALRM:
+            signal.setitimer(signal.ITIMER_REAL, 0.005)  # it comes even while other threads have to wait for the GIL
+        else:
+            threading.Timer(0.005, self.send).start()
 
     def send(self):
         os.kill(os.getpid(), self.signum)
@@ -273,7 +276,7 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
     fill(peer)
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
-    interrupt = coming(signal.SIGUSR1)
+    interrupt = coming(signal.SIGALRM)
     ending = harness.Worker(lambda: interrupt.handled.wait(5) or peer.close())  # or it would wait for more for ever
     with pytest.raises(signals.Interrupt):
         interrupt.start()
@@ -283,12 +286,13 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
 
 
 @pytest.mark.skipif(harness.PYPY, reason="PyPy runs handlers some time")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_write_when_ctrl_c_comes_while_bytes_go_out_does_not_wait_for_the_rest(any_impl, pair, buffering, coming):
+def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(any_impl, pair, buffering, coming, signum):
     ours, peer = pair
     ours.settimeout(60)
     stream = any_impl.makefile(ours, "wb", buffering)
-    interrupt = coming(signal.SIGINT)
+    interrupt = coming(signum)
     data = b"x" * (1 << 28)
 
     def receive():

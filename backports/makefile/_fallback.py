@@ -34,6 +34,9 @@ MIN_WAIT_S = 0.001 if PYPY else 0.0  # where the wait comes first, it has to be 
 MAX_WAIT_S = 3600.0  # poll() counts in a C int of milliseconds: longer waits are made of several
 
 ABSENT = object()
+# What an object that is no buffer raises, none as wanted, or none any more; all else a `__buffer__` in Python code (3.12) raised.
+NO_BUFFER = (TypeError, BufferError, ValueError)
+SOCKET_DECREF = getattr(socket.socket, "_decref_socketios", None)
 
 # 2.7 only; isinstance(x, ()) is False.
 SocketObject = getattr(socket, "_socketobject", ())
@@ -193,7 +196,7 @@ def has_no_room(b):
     try:
         view = as_view(b)
         return len(view) == 0 and not view.readonly and getattr(view, "c_contiguous", True)
-    except Exception:
+    except NO_BUFFER:
         return False  # the socket's own method will say what is wrong
 
 
@@ -240,7 +243,7 @@ def view_bytes(b):
     """A memoryview of *b* whose items are its bytes, or None if only the socket itself can tell what to make of *b*."""
     try:
         view = as_view(b)
-    except Exception:
+    except NO_BUFFER:
         return None
     if not getattr(view, "c_contiguous", True):
         return None
@@ -266,6 +269,8 @@ class SocketIO(io.RawIOBase):
     _close_base = io.RawIOBase.close  # reached without a global name: see write()
     # While backport_makefile is at work, close() undoes the counting itself instead of telling the socket.
     _unfinished = False
+    # Whether the socket had a `_decref_socketios` when it was counted.
+    _told = False
     # 2.7: the C socket, kept open for as long as the stream is, when the socket object has no counter; and the names for which
     # the socket object, while it is open, answers with that one's own method.
     _csocket = None
@@ -450,6 +455,8 @@ class SocketIO(io.RawIOBase):
             decref = getattr(sock, "_decref_socketios", None)
             if decref is not None:
                 decref()
+            elif self._told:
+                count_down(sock, counter)  # uninstall() has taken the method away: nobody is to be told any more
             elif counter == "_makefile_refs":
                 sock.close()  # so 2.7's ssl.SSLSocket and urllib3's WrappedSocket count down while streams are open
 
@@ -479,11 +486,16 @@ class SocketIO(io.RawIOBase):
 
 def find_counter(sock):
     """The name of the attribute in which *sock* counts its open streams, or None."""
-    if isinstance(getattr(sock, "_makefile_refs", None), INTEGER_TYPES):
+    if isinstance(getattr(sock, "_makefile_refs", None), INTEGER_TYPES) and not counts_as_socket(sock):
         return "_makefile_refs"
     if getattr(sock, "_io_refs", ABSENT) is not ABSENT:
         return "_io_refs"
     return None
+
+
+def counts_as_socket(sock):
+    """Whether *sock* counts as the interpreter's own `socket.socket` does, whatever else it has."""
+    return getattr(type(sock), "_decref_socketios", ABSENT) is SOCKET_DECREF
 
 
 def count_up(sock):
@@ -502,11 +514,16 @@ def count_up(sock):
 
 
 def count_down(sock, counter):
-    """Undo `count_up`.  Never by the socket's own close() or _decref_socketios(), which may do more than count."""
+    """Undo `count_up`.  Never by the socket's own _decref_socketios(), which may do more than count.
+
+    The interpreter's own socket, if it was closed meanwhile, looks whether this was its last stream.
+    """
     if counter == "_makefile_refs":
         sock._makefile_refs -= 1
     elif counter == "_io_refs":
         sock._io_refs -= 1
+        if counts_as_socket(sock) and sock._closed:
+            sock.close()
 
 
 def abandon(raw, sock):
@@ -551,6 +568,7 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
     raw = SocketIO.__new__(SocketIO)
     raw._unfinished = True  # first: what dies half-made must not give back what was never counted
     raw.__init__(self, ("r" if reading else "") + ("w" if writing else ""))
+    raw._told = hasattr(self, "_decref_socketios")
     owed = raw._owed
     owed[0] = count_up(self)  # nothing that needs memory may come between the counting and the try
     try:
