@@ -289,3 +289,20 @@ def test_11_delegated_error_without_arguments_comes_through(any_impl, error):
         old = sys.version_info < (3, 10) and not caught_by_name
         assert raised[0] is pick(any_impl, error, IndexError if old else error)
         raw.close()
+
+
+@pytest.mark.parametrize("name", ["readinto", "write"])
+def test_14_argument_of_the_raw_stream_by_keyword_is_refused_in_c(any_impl, name):
+    raw = any_impl.makefile(ScriptedSocket(b"data"), "rwb", 0)
+    error = get_error(getattr(raw, name), b=bytearray(4))
+    assert (error and error[0]) is (TypeError if any_impl.name == "c" else None)
+
+
+@pytest.mark.skipif(not hasattr(socket, "SocketIO"), reason="2.7's socket module has no SocketIO")
+def test_15_socketio_that_was_put_into_the_socket_module_is_not_made(any_impl, monkeypatch):
+    class Other(socket.SocketIO):
+        pass
+
+    monkeypatch.setattr(socket, "SocketIO", Other)
+    raw = any_impl.makefile(ScriptedSocket(), "rb", 0)
+    assert type(raw) is pick(any_impl, any_impl.SocketIO, Other)
