@@ -561,7 +561,7 @@ intern_names(makefile_state *state)
 #undef INTERN
     if ((state->one = Int_FromLong(1)) == NULL || (state->zero = Int_FromLong(0)) == NULL ||
         (state->would_block_errno = Int_FromLong(EAGAIN)) == NULL || (state->interrupted_errno = Int_FromLong(EINTR)) == NULL) {
-        return -1;
+        return -1; /* unreached: small ints take no memory */
     }
     return 0;
 }
@@ -585,8 +585,8 @@ find_csocket_method(const makefile_state *state, PyTypeObject *descriptor_type, 
     if (method->descriptor == NULL) {
         return -1;
     }
-    Py_DECREF(method->descriptor); /* the class keeps it */
-    if (Py_TYPE(method->descriptor) != descriptor_type) {
+    Py_DECREF(method->descriptor);                        /* the class keeps it */
+    if (Py_TYPE(method->descriptor) != descriptor_type) { /* unreached: some later Python's */
         PyErr_Format(PyExc_ImportError, "this interpreter's _socket.socket.%s is not a C method", name);
         return -1;
     }
@@ -612,7 +612,8 @@ find_csocket_methods(makefile_state *state)
         find_csocket_method(state, type, "gettimeout", &gettimeout) < 0) {
         return -1;
     }
-    if (fileno.definition->ml_flags != METH_NOARGS || gettimeout.definition->ml_flags != METH_NOARGS) {
+    if (fileno.definition->ml_flags != METH_NOARGS ||
+        gettimeout.definition->ml_flags != METH_NOARGS) { /* unreached: as above */
         PyErr_SetString(PyExc_ImportError, "this interpreter's C socket is not asked as this extension does");
         return -1;
     }

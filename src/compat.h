@@ -194,7 +194,7 @@ type_find(PyTypeObject *type, PyObject *name)
         PyObject *dict, *value;
 
         if (!PyType_Check(base)) {
-            return NULL; /* 2.7's old-style classes */
+            return NULL; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
         }
 #if PY_VERSION_HEX >= 0x030C0000
         dict = PyType_GetDict((PyTypeObject *)base);
@@ -399,7 +399,6 @@ enum {
     Py_tp_new,
     Py_tp_methods,
     Py_tp_getset,
-    Py_tp_members,
     Py_tp_doc,
     Py_tp_repr,
     Py_tp_call,
@@ -458,9 +457,6 @@ type_fill(PyTypeObject *type, const PyType_Spec *spec, PyTypeObject *base)
             case Py_tp_getset:
                 type->tp_getset = pfunc;
                 break;
-            case Py_tp_members:
-                type->tp_members = pfunc;
-                break;
             case Py_tp_doc:
                 type->tp_doc = pfunc;
                 break;
@@ -473,7 +469,7 @@ type_fill(PyTypeObject *type, const PyType_Spec *spec, PyTypeObject *base)
             case Py_tp_descr_get:
                 type->tp_descr_get = (descrgetfunc)(uintptr_t)pfunc;
                 break;
-            default:
+            default: /* unreached: the specs have no other slots */
                 PyErr_BadInternalCall();
                 return -1;
         }

@@ -391,7 +391,7 @@ delegated_call(SocketIO *self, const makefile_state *state, PyObject *sock, PyOb
         if (error_has_errno(state, state->interrupted_errno, BY_FIRST_ARGUMENT)) {
             PyErr_Clear();
             if (PyErr_CheckSignals() < 0) {
-                return NULL;
+                return NULL; /* unreached: a fake is Python code, in which the handler has run before */
             }
             if (!timeout_has_passed(state, sock, began_ns)) {
                 continue;
@@ -563,7 +563,7 @@ collected_reserve(collected *self, Py_ssize_t nbytes)
     if (room - self->used >= nbytes) {
         return 0;
     }
-    if (room > PY_SSIZE_T_MAX / 2 - nbytes) {
+    if (room > PY_SSIZE_T_MAX / 2 - nbytes) { /* unreached: there is not so much memory */
         PyErr_NoMemory();
         return -1;
     }
@@ -718,7 +718,7 @@ socketio_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t size = -1;
 
     if (state == NULL) {
-        return NULL;
+        return NULL; /* unreached: see state_of */
     }
     if (nargs > 1 || (nargs == 1 && !exact_int_as_ssize(args[0], &size))) {
         /* Not the common call: the interpreter's own judges the arguments, and calls our readinto or readall. */
@@ -778,7 +778,7 @@ socketio_readall(PyObject *op, PyObject *unused)
 
     (void)unused;
     if (state == NULL) {
-        return NULL;
+        return NULL; /* unreached: see state_of */
     }
     for (;;) {
         outcome = collect_read((SocketIO *)op, state, &into);
@@ -1011,7 +1011,7 @@ socketio_tell(PyObject *op, PyObject *unused)
 
     (void)unused;
     if (state == NULL) {
-        return NULL;
+        return NULL; /* unreached: see state_of */
     }
     if (!is_plain((SocketIO *)op, state)) {
         return PyObject_CallMethod(op, "seek", "ii", 0, 1);
@@ -1507,7 +1507,7 @@ mode_getter(PyObject *op, void *unused)
 
     (void)unused;
     if (state == NULL) {
-        return NULL;
+        return NULL; /* unreached: see state_of */
     }
     return is_exact(self, state) ? field_get(self, &self->mode, "_mode") : PyObject_GetAttr(op, state->str_mode_);
 }
@@ -1606,6 +1606,7 @@ socketio_check_base(PyTypeObject *raw_io_base)
         raw_io_base->tp_weaklistoffset == (Py_ssize_t)offsetof(SocketIO, weakreflist)) {
         return 0;
     }
+    /* unreached: some later Python's */
     PyErr_SetString(PyExc_ImportError, "this interpreter's io.RawIOBase is not laid out as this extension expects");
     return -1;
 }

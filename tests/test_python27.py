@@ -395,6 +395,16 @@ def test_child_process_inherits_no_file(impl, tcp_pair):
             assert subprocess.call(command, stderr=devnull, close_fds=True) == 1
 
 
+def test_socketobject_that_lost_its_csocket_says_so_for_fileno(impl, tcp_pair):
+    ours = tcp_pair[0]
+    stream = impl.makefile(ours, "rb", 0)
+    csocket = ours._sock
+    del ours._sock
+    with pytest.raises(AttributeError):
+        stream.fileno()
+    ours._sock = csocket
+
+
 def encrypt(data):
     return bytearray(byte ^ 0x55 for byte in bytearray(data))
 
