@@ -33,6 +33,8 @@
 #define KEPT_PER_CHECK 32u  /* and look at the clock once in so many; */
 #define GAP_NS 1000000LL    /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
 
+#define TRANSFERS_PER_LOOK 16u /* at signals */
+
 typedef enum { DIRECTION_RECV, DIRECTION_SEND } direction;
 
 typedef struct {
@@ -338,6 +340,20 @@ transfer_once(transfer *self, int resuming)
     }
 }
 
+/* Looks at signals now and then: the loops of io that call us do not.  What waits looks each time.  0, or -1 with an exception. */
+static int
+begin_transfer(const transfer_context *context)
+{
+#ifndef Py_GIL_DISABLED
+    if (!deferred.due && ++context->turn->unserved % TRANSFERS_PER_LOOK != 0) {
+        return 0;
+    }
+#else
+    (void)context;
+#endif
+    return serve_signals();
+}
+
 Py_ssize_t
 transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
 {
@@ -346,14 +362,14 @@ transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py
     if (nbytes == 0) {
         return 0;
     }
-    return serve_signals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    return begin_transfer(context) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 }
 
 Py_ssize_t
 transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
 {
     transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
-    Py_ssize_t sent = serve_signals() < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    Py_ssize_t sent = begin_transfer(context) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
     while (sent >= 0 && sent < nbytes && !self.blocking && !serve_signals_later()) {

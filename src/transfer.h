@@ -31,6 +31,7 @@ typedef struct {
 /* How long transfers have kept the GIL at a stretch, so that other threads get their turn.  One per interpreter. */
 typedef struct {
     unsigned int kept;              /* attempts since a transfer last gave it up */
+    unsigned int unserved;          /* transfers since one last looked at signals */
     long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
     int returning;                  /* atomic: transfers that are through with their system call, and wait for it */
 } gil_turn;
