@@ -507,7 +507,7 @@ callable_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
 #endif
     if (((makefile_callable *)op)->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
+        PyObject_ClearWeakRefs(op); /* unreached: it dies with its module, by the collector, which has cleared them */
     }
     object_free(op, callable_dealloc);
 }

@@ -726,7 +726,7 @@ socketio_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         Py_ssize_t i;
 
         if (all_args == NULL) {
-            return NULL;
+            return NULL; /* unreached: small tuples have a free list */
         }
         PyTuple_SET_ITEM(all_args, 0, Py_NewRef(op));
         for (i = 0; i < nargs; i++) {

@@ -266,7 +266,8 @@ transfer_await(transfer *self, int resuming)
     }
     pollfd.fd = csocket_fileno(self);
     if (pollfd.fd == -1) {
-        return PyErr_Occurred() ? AWAIT_ERROR : AWAIT_READY; /* closed meanwhile: the attempt reports it */
+        /* unreached: a thread or a handler closed it since the attempt; the next one reports that */
+        return PyErr_Occurred() ? AWAIT_ERROR : AWAIT_READY;
     }
     pollfd.events = self->direction == DIRECTION_RECV ? POLLIN : POLLOUT;
     pollfd.revents = 0;

@@ -405,6 +405,15 @@ def test_socketobject_that_lost_its_csocket_says_so_for_fileno(impl, tcp_pair):
     ours._sock = csocket
 
 
+def test_socketobject_without_a_method_says_so_when_it_is_needed(impl, tcp_pair):
+    ours, peer = tcp_pair
+    del ours.recv_into
+    stream = impl.makefile(ours, "rwb", 0)
+    assert stream.write(b"data") == 4
+    with pytest.raises(AttributeError):
+        stream.read(4)
+
+
 def encrypt(data):
     return bytearray(byte ^ 0x55 for byte in bytearray(data))
 

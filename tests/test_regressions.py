@@ -280,3 +280,33 @@ def test_socket_closed_while_makefile_fails_is_closed(any_impl, closing):
     caught = None
     gc.collect()
     assert sock.fileno() == -1
+
+
+def test_interrupted_call_of_a_fake_within_readall_is_made_again(any_impl):
+    class Interrupted(CountedSocket):
+        script = [b"one", None, b"two"]
+
+        def recv_into(self, buf):
+            self.script, step = self.script[1:], self.script[:1]
+            if step == [None]:
+                raise EnvironmentError(errno.EINTR, "interrupted")
+            data = b"".join(step)
+            buf[:len(data)] = data
+            return len(data)
+
+    assert any_impl.SocketIO(Interrupted(), "r").readall() == b"onetwo"
+
+
+def test_closed_of_a_subclass_that_raises_is_what_seekable_raises(any_impl):
+    class Odd(any_impl.SocketIO):
+        broken = False
+
+        @property
+        def closed(self):
+            return 1 // 0 if self.broken else False
+
+    raw = Odd(CountedSocket(), "r")
+    raw.broken = True
+    with pytest.raises(ZeroDivisionError):
+        raw.seekable()
+    raw.broken = False
