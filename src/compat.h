@@ -498,7 +498,7 @@ type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeOb
 
     (void)storage, (void)module;
     if (base != NULL && bases == NULL) {
-        return NULL;
+        return NULL; /* unreached: small tuples have a free list */
     }
     type = PyType_FromSpecWithBases(spec, bases);
     Py_XDECREF(bases);
