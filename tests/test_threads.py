@@ -294,6 +294,8 @@ def test_makefile_and_close_from_many_threads_leave_the_counter_right(any_impl):
 
 
 def test_number_recycled_under_busy_streams_is_never_read_or_written(any_impl):
+    if harness.PYPY and any_impl.name == "interpreter":
+        pytest.skip("PyPy's own streams, in use by several threads, crash it now and then")
     figures = threads.pull_the_rug(any_impl, harness.Budget(rounds=8))
     if not threads.may_be_stale(any_impl):
         assert (figures.get("stale reads"), figures.get("stale writes")) == (None, None)
