@@ -639,9 +639,8 @@ find_python2_socket(makefile_state *state)
     Py_XDECREF(module);
     return state->python2_dummy == NULL ? -1 : 0;
 }
-#endif
-
-#if !PYTHON2
+#else
+/* What socket.socket counts its files down with. */
 static int
 find_socket_decref(makefile_state *state)
 {
@@ -668,8 +667,7 @@ find_socket(makefile_state *state)
     if (find_python2_socket(state) < 0) {
         return -1;
     }
-#endif
-#if !PYTHON2
+#else
     if (find_socket_decref(state) < 0) {
         return -1;
     }
