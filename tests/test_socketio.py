@@ -1379,8 +1379,8 @@ def test_pickling_and_copying_refused(impl, state):
         assert sock.calls == calls
 
 
-EXIT_SCRIPT = """
-import os
+STDOUT_SOCK = """
+import os, sys
 
 class Sock(object):
     # What a writer needs of its socket, over the descriptor of stdout.
@@ -1391,7 +1391,9 @@ class Sock(object):
 
     def _decref_socketios(self):
         pass
+"""
 
+EXIT_SCRIPT = STDOUT_SOCK + """
 binary = makefile(Sock(), "wb")
 binary.write(b"binary\\n")
 text = makefile(Sock(), "w")
@@ -1406,24 +1408,20 @@ node.stream = makefile(Sock(), "w")
 node.stream.write(u"cycle\\n")
 """
 
-LATE_EXIT_SCRIPT = """
-import os, sys
+LATE_EXIT_SCRIPT = STDOUT_SOCK + """
 builtins = sys.modules.get("builtins") or sys.modules["__builtin__"]
-
-class Sock(object):
-    _io_refs = 0
-
-    def send(self, data, write=os.write):
-        return write(1, data)
-
-    def _decref_socketios(self):
-        pass
 
 # These two modules are emptied when all others, ours too, have been.
 sys.kept = makefile(Sock(), "w")
 sys.kept.write(u"sys\\n")
 builtins.kept = makefile(Sock(), "wb")
 builtins.kept.write(b"builtins\\n")
+"""
+
+LAST_EXIT_SCRIPT = STDOUT_SOCK + """
+stream = makefile(Sock(), "wb")
+stream.write(b"last words")
+sys.kept = Sock  # and so this module's names, among them the stream
 """
 
 REAL_EXIT_SCRIPT = """
@@ -1443,6 +1441,11 @@ def test_exit_flushes_the_writers_that_are_still_open(any_impl, run_script):
 
 def test_exit_flushes_the_writers_that_die_after_our_module(any_impl, run_script):
     assert sorted(run_script(any_impl, LATE_EXIT_SCRIPT).split()) == ["builtins", "sys"]
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy finalises nothing at exit")
+def test_exit_flushes_the_writer_that_dies_after_the_built_in_names(any_impl, run_script):
+    assert run_script(any_impl, LAST_EXIT_SCRIPT) == "last words"
 
 
 @pytest.mark.skipif(

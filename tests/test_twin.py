@@ -409,27 +409,6 @@ def test_writer_open_at_exit_that_dies_after_its_module_is_flushed(impl, run_scr
     assert run_script(impl, EXIT_SCRIPT % (mode, text, keep)) == "last words"
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy finalises nothing at exit")
-def test_writer_open_at_exit_that_dies_after_the_built_in_names_is_flushed(any_impl, run_script):
-    script = """
-import os, sys
-
-class Sock(object):
-    _io_refs = 0
-
-    def send(self, data, write=os.write):
-        return write(1, data)
-
-    def _decref_socketios(self):
-        pass
-
-stream = makefile(Sock(), "wb")
-stream.write(b"last words")
-sys.kept = Sock  # and so this module's names, among them the stream
-"""
-    assert run_script(any_impl, script) == "last words"
-
-
 # --- Living together --------------------------------------------------------------------------------------------------
 
 @pytest.mark.skipif(PY2, reason="2.7 has no socket.SocketIO")
