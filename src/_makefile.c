@@ -581,16 +581,19 @@ import_attribute(const char *module_name, const char *name)
 static int
 find_csocket_method(const makefile_state *state, PyTypeObject *descriptor_type, const char *name, csocket_method *method)
 {
-    method->descriptor = PyObject_GetAttrString(state->csocket_type, name);
-    if (method->descriptor == NULL) {
+    PyObject *descriptor = PyObject_GetAttrString(state->csocket_type, name);
+
+    if (descriptor == NULL) {
         return -1;
     }
-    Py_DECREF(method->descriptor);                        /* the class keeps it */
-    if (Py_TYPE(method->descriptor) != descriptor_type) { /* unreached: some later Python's */
-        PyErr_Format(PyExc_ImportError, "this interpreter's _socket.socket.%s is not a C method", name);
+    Py_DECREF(descriptor); /* the class keeps it */
+    if (Py_TYPE(descriptor) != descriptor_type || !type_is_immutable((PyTypeObject *)state->csocket_type)) {
+        /* unreached: some later Python's */
+        PyErr_Format(PyExc_ImportError, "this interpreter's _socket.socket.%s is not a C method that stays", name);
         return -1;
     }
-    method->definition = ((PyMethodDescrObject *)method->descriptor)->d_method;
+    method->definition = ((PyMethodDescrObject *)descriptor)->d_method;
+    method->inherited_by = 0;
     return 0;
 }
 

@@ -75,7 +75,6 @@
 /* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
 
 #if PYTHON2
-#define Dict_GetItem PyDict_GetItem
 #define Str_InternFromString PyString_InternFromString
 #define Str_Format PyString_Format
 #define Str_FromString PyString_FromString
@@ -85,7 +84,6 @@
 #define RETRIES_DELEGATED_EINTR 1
 #define SOCKET_ERROR_BASE PyExc_EnvironmentError
 #else
-#define Dict_GetItem PyDict_GetItemWithError
 #define Str_InternFromString PyUnicode_InternFromString
 #define Str_Format PyUnicode_Format
 #define Str_FromString PyUnicode_FromString
@@ -180,10 +178,22 @@ Py_XNewRef(PyObject *object)
 /* Documented and public in spite of its name. */
 #define bytes_resize _PyBytes_Resize
 
-/* What the classes of a type hold under a name, as it lies there: a new reference; or NULL, with no exception, where none has it
-   or where it cannot be told.  `_PyType_Lookup` in public words. */
-static inline PyObject *
-type_find(PyTypeObject *type, PyObject *name)
+/* Can no class of a Python program's change the attributes of this one? */
+static inline int
+type_is_immutable(PyTypeObject *type)
+{
+#ifdef Py_TPFLAGS_IMMUTABLETYPE /* 3.10 */
+    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0;
+#else
+    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0;
+#endif
+}
+
+/* Has a class that comes before `end` (NULL: any) in the type's order of look-up something under this name?  1, or 0 where none
+   has; or -1, with no exception, where `end` is no class of the type or where it cannot be told.  `_PyType_Lookup` in public
+   words. */
+static inline int
+type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
 {
 #ifndef Py_GIL_DISABLED /* there, another thread may be changing the classes */
     PyObject *mro = type->tp_mro;
@@ -191,31 +201,48 @@ type_find(PyTypeObject *type, PyObject *name)
 
     for (i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
         PyObject *base = PyTuple_GET_ITEM(mro, i);
-        PyObject *dict, *value;
+        PyObject *dict;
+        int defines;
 
+        if (base == (PyObject *)end) {
+            return 0;
+        }
         if (!PyType_Check(base)) {
-            return NULL; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
+            return -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
         }
 #if PY_VERSION_HEX >= 0x030C0000
         dict = PyType_GetDict((PyTypeObject *)base);
-        value = dict == NULL ? NULL : Dict_GetItem(dict, name);
-        Py_XINCREF(value);
+        defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
         Py_XDECREF(dict);
 #else
         dict = ((PyTypeObject *)base)->tp_dict;
-        value = dict == NULL ? NULL : Dict_GetItem(dict, name);
-        Py_XINCREF(value);
+        defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
 #endif
-        if (value != NULL) {
-            return value;
+        if (defines != 0) {
+            PyErr_Clear();
+            return defines;
         }
     }
-    PyErr_Clear();
+    return end == NULL && mro != NULL ? 0 : -1;
 #else
-    (void)type, (void)name;
+    (void)type, (void)end, (void)name;
+    return -1;
 #endif
-    return NULL;
 }
+
+/* A number that no other type has, and this one no longer once it or a class of it was changed.  0: the next look-up of an attribute
+   gives it one, if it can have one. */
+#if PY_VERSION_HEX < 0x030C0000
+#define HAVE_TYPE_VERSION 1
+static inline unsigned int
+type_version(PyTypeObject *type)
+{
+    return type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG ? type->tp_version_tag : 0;
+}
+#else
+#define HAVE_TYPE_VERSION 0 /* there is no public one */
+#define type_version(type) 0u
+#endif
 
 /* Do the object's attributes come from its classes alone, found there in Python's usual way? */
 static inline int
@@ -235,12 +262,10 @@ object_get_optional_attr(PyObject *object, PyObject *name, int *found)
     *found = _PyObject_LookupAttr(object, name, &value);
 #else
     if (has_class_attributes_only(object)) { /* no public look-up before 3.13 spares the exception for "absent" */
-        value = type_find(Py_TYPE(object), name);
-        if (value == NULL) {
+        if (type_defines_before(Py_TYPE(object), NULL, name) == 0) {
             *found = 0;
             return NULL;
         }
-        Py_DECREF(value);
     }
     value = PyObject_GetAttr(object, name);
     *found = value != NULL ? 1 : -1;

@@ -238,22 +238,37 @@ python2_endpoint(endpoint *found, SocketIO *self, const makefile_state *state, P
 }
 #endif
 
+/* Would Python bind the C socket type's own method to the sock, whose classes nobody can change behind the interpreter's back?  Then
+   the binding can be spared. */
+static int
+inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+{
+    PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
+    unsigned int version;
+
+    if (!has_class_attributes_only(sock)) {
+        return 0;
+    }
+    version = type_version(type);
+    if (HAVE_TYPE_VERSION && (version == 0 || version == own->inherited_by)) {
+        return version != 0;
+    }
+    if (!PyObject_TypeCheck(sock, csocket_type) || type_defines_before(type, csocket_type, name) != 0) {
+        return 0;
+    }
+    own->inherited_by = version;
+    return 1;
+}
+
 /* Looks `name` up on the sock exactly as Python would.  0, or -1 with its exception. */
 static int
-endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name,
-              const csocket_method *own)
+endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
     found->csocket = NULL;
-    if (HAVE_DIRECT_PATH && has_class_attributes_only(sock) && PyObject_TypeCheck(sock, (PyTypeObject *)state->csocket_type)) {
-        /* What Python would bind to the sock: if that is the interpreter's own method, the binding can be spared. */
-        PyObject *unbound = type_find(Py_TYPE(sock), name);
-
-        Py_XDECREF(unbound); /* only compared: ours lives as long as the C socket type */
-        if (unbound == own->descriptor) {
-            found->method = NULL;
-            found->csocket = sock;
-            return 0;
-        }
+    if (HAVE_DIRECT_PATH && inherits_own_method(state, sock, name, own)) {
+        found->method = NULL;
+        found->csocket = sock;
+        return 0;
     }
     found->method = PyObject_GetAttr(sock, name);
 #if PYTHON2
@@ -613,7 +628,7 @@ collected_finish(collected *self)
 
 /* One read with our own readinto in place: of at least nbytes if `all`, else of at most nbytes. */
 static collect_outcome
-collect_own(SocketIO *self, const makefile_state *state, collected *into, Py_ssize_t nbytes, int all)
+collect_own(SocketIO *self, makefile_state *state, collected *into, Py_ssize_t nbytes, int all)
 {
     collect_outcome outcome = COLLECT_ERROR;
     endpoint recv_into = {NULL, NULL};
@@ -654,7 +669,7 @@ done:
 
 /* One read of up to nbytes through whatever `readinto` is now. */
 static collect_outcome
-collect_readinto(SocketIO *self, const makefile_state *state, collected *into, Py_ssize_t nbytes, int all)
+collect_readinto(SocketIO *self, makefile_state *state, collected *into, Py_ssize_t nbytes, int all)
 {
     collect_outcome outcome = COLLECT_ERROR;
     PyObject *readinto = PyObject_GetAttr((PyObject *)self, state->str_readinto);
@@ -676,7 +691,7 @@ collect_readinto(SocketIO *self, const makefile_state *state, collected *into, P
 
 /* One read of readall(), through whatever `read` is now. */
 static collect_outcome
-collect_read(SocketIO *self, const makefile_state *state, collected *into)
+collect_read(SocketIO *self, makefile_state *state, collected *into)
 {
     collect_outcome outcome = COLLECT_ERROR;
     PyObject *read = PyObject_GetAttr((PyObject *)self, state->str_read);
@@ -1325,7 +1340,7 @@ hold_csocket(SocketIO *self, makefile_state *state, PyObject *sock)
     if (csocket != NULL) {
         const struct {
             PyObject *name;
-            const csocket_method *own;
+            csocket_method *own;
         } used[] = {{state->str_recv_into, &state->csocket.recv_into}, {state->str_send, &state->csocket.send}};
         endpoint found;
         size_t i;

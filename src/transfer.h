@@ -15,10 +15,11 @@
 #define HAVE_DIRECT_PATH 0
 #endif
 
-/* One of the interpreter's own methods of `_socket.socket`: as the class has it, and as it is known by once bound. */
+/* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and the last type that was seen to
+   inherit it (see type_version). */
 typedef struct {
-    PyObject *descriptor; /* owned by the class */
     PyMethodDef *definition;
+    unsigned int inherited_by;
 } csocket_method;
 
 /* Those by which a C socket is known and asked. */

@@ -257,6 +257,46 @@ class TestOverrides(object):
         assert read_into(raw) == b"other"
         assert raw.write(b"other") == 5 and Other.send.data == b"other"
 
+    @pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
+    @pytest.mark.parametrize("change", ["class", "base", "bases", "other class"])
+    def test_change_of_a_class_without_a_dict_is_seen_at_once(self, any_impl, tcp_pair, closing, change):
+        class Base(socket.socket):
+            __slots__ = ()
+
+        class Compact(Base):
+            __slots__ = ()
+
+        class Other(Base):
+            __slots__ = ()
+            recv_into, send = staticmethod(Source(b"over" * 100)), staticmethod(Sink())
+
+        peer = tcp_pair[1]
+        ours = closing(adopt(Compact, tcp_pair[0]))
+        raw = any_impl.makefile(ours, "rwb", 0)
+
+        def change_class(into):
+            if change == "bases":
+                Compact.__bases__ = (Other,) if into else (Base,)
+            elif change == "other class":
+                ours.__class__ = Other if into else Compact
+            else:
+                for name in ("recv_into", "send"):
+                    owner = {"class": Compact, "base": Base}[change]
+                    setattr(owner, name, Other.__dict__[name]) if into else delattr(owner, name)
+
+        for _ in range(3):
+            for _ in range(4):  # what is remembered of the class has been remembered and used
+                peer.sendall(b"own")
+                assert read_into(raw) == b"own"
+                assert raw.write(b"own") == 3
+            change_class(True)
+            assert read_into(raw)[:4] == b"over"
+            assert raw.write(b"over") == 4
+            change_class(False)
+        assert Other.__dict__["send"].__func__.data == b"over" * 3
+        ours.shutdown(socket.SHUT_WR)
+        assert receive_all(peer) == b"own" * 12
+
     def test_methods_found_by_getattribute_are_called(self, any_impl, tcp_pair, closing):
         class Computed(socket.socket):
             methods = {}
