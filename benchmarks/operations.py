@@ -14,6 +14,9 @@ LIMIT = 1000  # operations at most: so much data is there to read, and so much r
 def prepare(operation, name):
     """(function, argument) of one operation, on a TCP socket with a timeout."""
     sock, peer = streams.tcp_pair(streams.TIMEOUT)
+    prepare.keep = sock, peer  # an io.FileIO does not keep its socket open
+    if operation == "makefile" and name == "FileIO":
+        return (lambda fd: io.BufferedReader(io.FileIO(fd, "rb", closefd=False)).close()), sock.fileno()
     if operation == "makefile":
         makefile = streams.MAKEFILES[name]
         return (lambda mode: makefile(sock, mode).close()), "rb"
@@ -22,7 +25,6 @@ def prepare(operation, name):
         stream = io.FileIO(sock.fileno(), mode, closefd=False)
     else:
         stream = streams.MAKEFILES[name](sock, mode, 0)
-    prepare.keep = sock, peer  # an io.FileIO does not keep its socket open
     if operation == "write":
         return stream.write, b"x" * streams.MESSAGE
     peer.sendall(b"x" * (streams.MESSAGE * LIMIT))
