@@ -358,8 +358,8 @@ class TestFailedMakefile(object):
 
     @pytest.mark.parametrize("args, kwargs, error", FAILURES)
     def test_counter_is_back_while_the_error_is_handled(self, impl, unix_pair, args, kwargs, error):
-        for cls, counter in [(Counted, "_io_refs"), (Counted, "_makefile_refs"), (SSLCounted, "_makefile_refs")]:
-            fake = cls(unix_pair[0], counter)
+        fakes = [Counted(unix_pair[0], "_io_refs"), Counted(unix_pair[0], "_makefile_refs"), SSLCounted(unix_pair[0], "_makefile_refs")]
+        for fake in fakes:
             try:
                 impl.makefile(fake, *args, **kwargs)
             except error:
@@ -367,8 +367,8 @@ class TestFailedMakefile(object):
             else:
                 raise AssertionError("it did not fail")
             assert fake.log == []  # neither close() nor _decref_socketios(), which may do more than count
-            collect()
-            assert fake.count == 0 and fake.log == []
+        collect()
+        assert [(fake.count, fake.log) for fake in fakes] == [(0, [])] * 3
 
     @pytest.mark.parametrize("args, kwargs, error", FAILURES)
     def test_counter_is_back_once_the_error_is_gone_and_other_files_are_counted_on(self, any_impl, unix_pair, args, kwargs, error):
