@@ -462,7 +462,7 @@ static const char callable_doc[] =
     "wrong type; AttributeError if the socket has nothing that counts its open files; LookupError for an\n"
     "unknown encoding.  After any of them the socket's count is what it was before.\n"
     "\n"
-    "Source: socket.socket.makefile of CPython 3.6 to 3.13, Doc/library/socket.rst.";
+    "**Source:** socket.socket.makefile of CPython 3.6 to 3.13, Doc/library/socket.rst.";
 
 static PyGetSetDef callable_getset[] = {
     {"__name__", callable_string, NULL, NULL, (void *)"backport_makefile"},

@@ -481,7 +481,7 @@ PyDoc_STRVAR(readinto_doc,
              "Raises ValueError if the file is closed, io.UnsupportedOperation (2.7: IOError) if it\n"
              "is not open for reading, socket.timeout when the socket's timeout, in seconds, has\n"
              "passed, OSError (2.7: IOError) at every read after that, and the socket's own errors.\n"
-             "Source: socket.SocketIO.readinto of CPython 3.13, Lib/socket.py.");
+             "**Source:** socket.SocketIO.readinto of CPython 3.13, Lib/socket.py.");
 
 static PyObject *
 socketio_readinto(PyObject *op, PyObject *buffer)
@@ -722,7 +722,7 @@ PyDoc_STRVAR(read_doc,
              "size: an int, in bytes.\n"
              "Returns bytes, b'' at the end of the stream, or None if the socket is non-blocking and\n"
              "nothing is there.  Raises what readinto() raises, and MemoryError.\n"
-             "Source: io.RawIOBase.read of CPython 3.13, Modules/_io/iobase.c.");
+             "**Source:** io.RawIOBase.read of CPython 3.13, Modules/_io/iobase.c.");
 
 static PyObject *
 socketio_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -781,7 +781,7 @@ PyDoc_STRVAR(readall_doc,
              "Returns bytes: all that came before the end, or before a non-blocking socket had nothing\n"
              "more; None if it had nothing at all.  Raises what readinto() raises; what was received\n"
              "before is then lost.\n"
-             "Source: io.RawIOBase.readall of CPython 3.13, Modules/_io/iobase.c.");
+             "**Source:** io.RawIOBase.readall of CPython 3.13, Modules/_io/iobase.c.");
 
 static PyObject *
 socketio_readall(PyObject *op, PyObject *unused)
@@ -906,7 +906,7 @@ PyDoc_STRVAR(write_doc,
              "has no send.\n"
              "Raises ValueError if the file is closed, io.UnsupportedOperation (2.7: IOError) if it is not\n"
              "open for writing, socket.timeout, and the socket's own errors, all only when nothing was sent.\n"
-             "Source: socket.SocketIO.write and socket.socket.sendall of CPython 3.13.");
+             "**Source:** socket.SocketIO.write and socket.socket.sendall of CPython 3.13.");
 
 static PyObject *
 socketio_write(PyObject *op, PyObject *buffer)
@@ -970,7 +970,7 @@ direction_get(SocketIO *self, int for_reading)
 PyDoc_STRVAR(readable_doc,
              "readable($self, /)\n--\n\n"
              "Return True if the file was opened for reading.  Raises ValueError if it is closed.\n"
-             "Source: socket.SocketIO.readable of CPython 3.13.");
+             "**Source:** socket.SocketIO.readable of CPython 3.13.");
 
 static PyObject *
 socketio_readable(PyObject *op, PyObject *unused)
@@ -982,7 +982,7 @@ socketio_readable(PyObject *op, PyObject *unused)
 PyDoc_STRVAR(writable_doc,
              "writable($self, /)\n--\n\n"
              "Return True if the file was opened for writing.  Raises ValueError if it is closed.\n"
-             "Source: socket.SocketIO.writable of CPython 3.13.");
+             "**Source:** socket.SocketIO.writable of CPython 3.13.");
 
 static PyObject *
 socketio_writable(PyObject *op, PyObject *unused)
@@ -994,7 +994,7 @@ socketio_writable(PyObject *op, PyObject *unused)
 PyDoc_STRVAR(seekable_doc,
              "seekable($self, /)\n--\n\n"
              "Return False.  Raises ValueError if the file is closed.\n"
-             "Source: socket.SocketIO.seekable of CPython 3.13.");
+             "**Source:** socket.SocketIO.seekable of CPython 3.13.");
 
 static PyObject *
 socketio_seekable(PyObject *op, PyObject *unused)
@@ -1016,7 +1016,7 @@ socketio_seekable(PyObject *op, PyObject *unused)
 PyDoc_STRVAR(tell_doc,
              "tell($self, /)\n--\n\n"
              "Raise io.UnsupportedOperation: a socket has no position.\n"
-             "Source: io.IOBase.tell of CPython 3.13.");
+             "**Source:** io.IOBase.tell of CPython 3.13.");
 
 static PyObject *
 socketio_tell(PyObject *op, PyObject *unused)
@@ -1042,7 +1042,7 @@ socketio_tell(PyObject *op, PyObject *unused)
 PyDoc_STRVAR(fileno_doc,
              "fileno($self, /)\n--\n\n"
              "Return the file descriptor of the socket, an int.  Raises ValueError if the file is closed.\n"
-             "Source: socket.SocketIO.fileno of CPython 3.13.");
+             "**Source:** socket.SocketIO.fileno of CPython 3.13.");
 
 static PyObject *
 socketio_fileno(PyObject *op, PyObject *unused)
@@ -1078,7 +1078,7 @@ socketio_fileno(PyObject *op, PyObject *unused)
 PyDoc_STRVAR(flush_doc,
              "flush($self, /)\n--\n\n"
              "Do nothing: nothing is held back here.  Raises ValueError if the file is closed.\n"
-             "Source: io.IOBase.flush of CPython 3.13.");
+             "**Source:** io.IOBase.flush of CPython 3.13.");
 
 static PyObject *
 socketio_flush(PyObject *op, PyObject *unused)
@@ -1150,7 +1150,7 @@ PyDoc_STRVAR(close_doc,
              "asked to and this was its last file.  A second close does nothing.\n"
              "Raises what an overridden flush, and the socket's _decref_socketios(), raise; the file is\n"
              "closed all the same.\n"
-             "Source: socket.SocketIO.close of CPython 3.13.");
+             "**Source:** socket.SocketIO.close of CPython 3.13.");
 
 static PyObject *
 socketio_close(PyObject *op, PyObject *unused)
@@ -1580,7 +1580,7 @@ PyDoc_STRVAR(socketio_doc,
              "mode: 'r', 'w' or 'rw', with or without 'b'; ValueError otherwise.\n"
              "The socket's count of open files is not touched by making one; closing it calls\n"
              "_decref_socketios(), if there is one.\n"
-             "Source: socket.SocketIO of CPython 3.6 to 3.13, Lib/socket.py.");
+             "**Source:** socket.SocketIO of CPython 3.6 to 3.13, Lib/socket.py.");
 
 static PyType_Slot socketio_slots[] = {
     {Py_tp_dealloc, SLOT_FUNCTION(socketio_dealloc)},
