@@ -310,3 +310,12 @@ def test_closed_of_a_subclass_that_raises_is_what_seekable_raises(any_impl):
     with pytest.raises(ZeroDivisionError):
         raw.seekable()
     raw.broken = False
+
+
+def test_close_on_a_sock_put_in_place_that_counts_nothing_raises_nothing(impl):
+    sock = CountedSocket()
+    raw = impl.makefile(sock, "rb", 0)
+    raw._sock = object()
+    raw.close()
+    assert raw.closed and raw._sock is None
+    assert sock._makefile_refs == 1 and sock.told == []

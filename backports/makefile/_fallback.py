@@ -455,8 +455,11 @@ class SocketIO(io.RawIOBase):
             decref = getattr(sock, "_decref_socketios", None)
             if decref is not None:
                 decref()
-            elif self._told:
-                count_down(sock, counter)  # uninstall() has taken the method away: nobody is to be told any more
+            elif self._told:  # uninstall() has taken the method away: nobody is to be told any more
+                try:
+                    count_down(sock, counter)
+                except Exception:  # nor asked: this is another sock, and does not count
+                    pass
             elif counter == "_makefile_refs":
                 sock.close()  # so 2.7's ssl.SSLSocket and urllib3's WrappedSocket count down while streams are open
 
