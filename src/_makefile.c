@@ -593,7 +593,7 @@ find_csocket_method(const makefile_state *state, PyTypeObject *descriptor_type, 
         return -1;
     }
     method->definition = ((PyMethodDescrObject *)descriptor)->d_method;
-    method->inherited_by = 0;
+    method->inherited_with = 0;
     return 0;
 }
 

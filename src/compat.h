@@ -195,20 +195,22 @@ type_is_immutable(PyTypeObject *type)
 static inline int
 type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
 {
-#ifndef Py_GIL_DISABLED /* there, another thread may be changing the classes */
-    PyObject *mro = type->tp_mro;
+#ifndef Py_GIL_DISABLED                       /* there, another thread may be changing the classes */
+    PyObject *mro = Py_XNewRef(type->tp_mro); /* an odd key's __eq__ may assign __bases__ */
+    int defines = mro == NULL ? -1 : 0;
     Py_ssize_t i;
 
-    for (i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+    for (i = 0; defines == 0 && i < PyTuple_GET_SIZE(mro); i++) {
         PyObject *base = PyTuple_GET_ITEM(mro, i);
         PyObject *dict;
-        int defines;
 
         if (base == (PyObject *)end) {
+            Py_DECREF(mro);
             return 0;
         }
         if (!PyType_Check(base)) {
-            return -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
+            defines = -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
+            break;
         }
 #if PY_VERSION_HEX >= 0x030C0000
         dict = PyType_GetDict((PyTypeObject *)base);
@@ -218,31 +220,48 @@ type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
         dict = ((PyTypeObject *)base)->tp_dict;
         defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
 #endif
-        if (defines != 0) {
-            PyErr_Clear();
-            return defines;
-        }
     }
-    return end == NULL && mro != NULL ? 0 : -1;
+    Py_XDECREF(mro);
+    PyErr_Clear();
+    return defines == 0 && end != NULL ? -1 : defines;
 #else
     (void)type, (void)end, (void)name;
     return -1;
 #endif
 }
 
-/* A number that no other type has, and this one no longer once it or a class of it was changed.  0: the next look-up of an attribute
-   gives it one, if it can have one. */
-#if PY_VERSION_HEX < 0x030C0000
-#define HAVE_TYPE_VERSION 1
-static inline unsigned int
-type_version(PyTypeObject *type)
+/* A number that stands for all that a type adds to `base`, the next class in its order of look-up: no other dict has it, nor this one
+   when a key was added.  0 where there is none to be had.  (A type's own version is used again after sys._clear_type_cache().) */
+static inline uint64_t
+type_additions_version(PyTypeObject *type, PyTypeObject *base)
 {
-    return type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG ? type->tp_version_tag : 0;
-}
+#if !PYTHON2 && PY_VERSION_HEX < 0x030C0000 /* PEP 509 */
+    PyObject *mro = type->tp_mro;
+
+    if (mro != NULL && PyTuple_GET_SIZE(mro) > 1 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)base &&
+        PyTuple_GET_ITEM(mro, 0) == (PyObject *)type) {
+        return ((PyDictObject *)type->tp_dict)->ma_version_tag;
+    }
 #else
-#define HAVE_TYPE_VERSION 0 /* there is no public one */
-#define type_version(type) 0u
+    (void)type, (void)base;
 #endif
+    return 0;
+}
+
+/* Can nobody's __eq__ change what is found in the dict? */
+static inline int
+dict_has_plain_keys(PyObject *dict)
+{
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        if (!PyUnicode_CheckExact(key)) {
+            return 0;
+        }
+    }
+    return 1;
+}
 
 /* Do the object's attributes come from its classes alone, found there in Python's usual way? */
 static inline int

@@ -244,19 +244,21 @@ static int
 inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
     PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
-    unsigned int version;
+    uint64_t version;
 
     if (!has_class_attributes_only(sock)) {
         return 0;
     }
-    version = type_version(type);
-    if (HAVE_TYPE_VERSION && (version == 0 || version == own->inherited_by)) {
-        return version != 0;
+    version = type_additions_version(type, csocket_type);
+    if (version != 0 && version == own->inherited_with) {
+        return 1;
     }
     if (!PyObject_TypeCheck(sock, csocket_type) || type_defines_before(type, csocket_type, name) != 0) {
         return 0;
     }
-    own->inherited_by = version;
+    if (version != 0 && dict_has_plain_keys(type->tp_dict)) {
+        own->inherited_with = version;
+    }
     return 1;
 }
 
@@ -429,12 +431,16 @@ with_errno(PyObject *result)
 }
 
 /* 1: the memory that the direct path can use, to be released.  0, with no exception: the real method takes the argument in its own
-   way, or has the better word for what is wrong with it.  -1, with an exception: a `__buffer__` in Python code (3.12) raised it. */
+   way, or has the better word for what is wrong with it.  -1, with the exception that the real method would let out, a `__buffer__`'s
+   in Python code (3.12) for one. */
 static int
 endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 {
     if (PyObject_GetBuffer(buffer, view, flags) == 0) {
         return 1;
+    }
+    if (!PYTHON2 && flags == PyBUF_SIMPLE) {
+        return -1; /* `send` has no words of its own */
     }
     if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_BufferError) &&
         !PyErr_ExceptionMatches(PyExc_ValueError)) {
@@ -493,7 +499,8 @@ socketio_readinto(PyObject *op, PyObject *buffer)
     Py_buffer view;
     int direct;
 
-    if (state == NULL || (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
+    if (state == NULL || transfer_begin(&state->transfer) < 0 ||
+        (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
         return NULL;
     }
     if (endpoint_find(&recv_into, self, state, sock, state->str_recv_into, &state->csocket.recv_into) < 0) {
@@ -632,10 +639,9 @@ collect_own(SocketIO *self, makefile_state *state, collected *into, Py_ssize_t n
 {
     collect_outcome outcome = COLLECT_ERROR;
     endpoint recv_into = {NULL, NULL};
-    PyObject *data;
-    PyObject *sock = begin_operation(self, state, OPERATION_READ);
+    PyObject *data, *sock = NULL;
 
-    if (sock == NULL) {
+    if (transfer_begin(&state->transfer) < 0 || (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
         goto done;
     }
     if (endpoint_find(&recv_into, self, state, sock, state->str_recv_into, &state->csocket.recv_into) < 0) {
@@ -895,6 +901,24 @@ write_by_send(SocketIO *self, const makefile_state *state, PyObject *sock, endpo
     return method == NULL ? NULL : delegated_call(self, state, sock, method, buffer, OPERATION_WRITE);
 }
 
+/* Is it for want of a `send` that the look-up failed, whose exception was taken?  Not if there is one that is not ready, as before a
+   handshake; and a socket of the interpreter's has one. */
+static int
+lacks_send(const makefile_state *state, PyObject *sock)
+{
+    int found;
+    PyObject *send;
+
+    if (PyObject_TypeCheck(sock, (PyTypeObject *)state->csocket_type) ||
+        (PYTHON2 && PyObject_TypeCheck(sock, (PyTypeObject *)state->python2_socket))) {
+        return 0;
+    }
+    send = object_get_optional_attr((PyObject *)Py_TYPE(sock), state->str_send, &found);
+    PyErr_Clear();
+    Py_XDECREF(send);
+    return found == 0;
+}
+
 PyDoc_STRVAR(write_doc,
              "write($self, buffer, /)\n--\n\n"
              "Send a bytes-like object.\n"
@@ -916,7 +940,8 @@ socketio_write(PyObject *op, PyObject *buffer)
     PyObject *sock, *result = NULL;
     endpoint send;
 
-    if (state == NULL || (sock = begin_operation(self, state, OPERATION_WRITE)) == NULL) {
+    if (state == NULL || transfer_begin(&state->transfer) < 0 ||
+        (sock = begin_operation(self, state, OPERATION_WRITE)) == NULL) {
         return NULL;
     }
     if (endpoint_find(&send, self, state, sock, state->str_send, &state->csocket.send) == 0) {
@@ -925,11 +950,13 @@ socketio_write(PyObject *op, PyObject *buffer)
     }
     else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
         raised_exception no_send;
-        PyObject *sendall;
+        PyObject *sendall = NULL;
         int found;
 
         raised_take(&no_send);
-        sendall = object_get_optional_attr(sock, state->str_sendall, &found);
+        if (lacks_send(state, sock)) {
+            sendall = object_get_optional_attr(sock, state->str_sendall, &found);
+        }
         if (sendall != NULL) {
             raised_drop(&no_send);
             result = write_by_sendall(state, sendall, buffer);

@@ -341,9 +341,8 @@ transfer_once(transfer *self, int resuming)
     }
 }
 
-/* Looks at signals now and then: the loops of io that call us do not.  What waits looks each time.  0, or -1 with an exception. */
-static int
-begin_transfer(const transfer_context *context)
+int
+transfer_begin(const transfer_context *context)
 {
 #ifndef Py_GIL_DISABLED
     if (!deferred.due && ++context->turn->unserved % TRANSFERS_PER_LOOK != 0) {
@@ -363,14 +362,14 @@ transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py
     if (nbytes == 0) {
         return 0;
     }
-    return begin_transfer(context) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    return transfer_once(&self, 0);
 }
 
 Py_ssize_t
 transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
 {
     transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
-    Py_ssize_t sent = begin_transfer(context) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
+    Py_ssize_t sent = transfer_once(&self, 0);
 
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
     while (sent >= 0 && sent < nbytes && !self.blocking && !serve_signals_later()) {
@@ -394,6 +393,13 @@ long long
 transfer_clock_ns(void)
 {
     return 0;
+}
+
+int
+transfer_begin(const transfer_context *context)
+{
+    (void)context;
+    return 0; /* the socket's own methods look */
 }
 
 Py_ssize_t

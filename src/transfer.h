@@ -15,11 +15,11 @@
 #define HAVE_DIRECT_PATH 0
 #endif
 
-/* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and the last type that was seen to
-   inherit it (see type_version). */
+/* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and what the last type that was seen to
+   inherit it has besides (see type_additions_version). */
 typedef struct {
     PyMethodDef *definition;
-    unsigned int inherited_by;
+    uint64_t inherited_with;
 } csocket_method;
 
 /* Those by which a C socket is known and asked. */
@@ -46,6 +46,10 @@ typedef struct {
 } transfer_context;
 
 enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };
+
+/* Runs the handlers of signals that came, now and then: the loops of io that call us do not, and what waits does each time.  It is the
+   first thing that an operation does, so that what a handler changes holds for this one.  0, or -1 with what one of them raised. */
+INTERNAL int transfer_begin(const transfer_context *context);
 
 /* Receives once into `buffer`, waiting as the socket's timeout allows.  Returns the number of bytes (0: end of stream, or
    nbytes is 0, for which there is no system call), TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.

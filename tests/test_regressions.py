@@ -1,7 +1,9 @@
 """What a cold reading of the code found: each of these was wrong once."""
 import errno
+import functools
 import gc
 import io
+import signal
 import socket
 import sys
 
@@ -9,6 +11,11 @@ import _socket
 import pytest
 
 import backports.makefile
+from conftest import INTERPRETER, OURS, get_name
+
+PY2 = sys.version_info[0] == 2
+PYPY = hasattr(sys, "pypy_version_info")
+WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class CountedSocket(object):
@@ -319,3 +326,190 @@ def test_close_on_a_sock_put_in_place_that_counts_nothing_raises_nothing(impl):
     raw.close()
     assert raw.closed and raw._sock is None
     assert sock._makefile_refs == 1 and sock.told == []
+
+
+def adopt(cls, closing):
+    """(a socket of the class, its peer), connected."""
+    ours, peer = socket.socketpair()
+    closing(peer).settimeout(5)
+    if PY2:
+        return closing(cls(_sock=ours)), peer
+    return closing(cls(ours.family, ours.type, ours.proto, fileno=ours.detach())), peer
+
+
+def encrypt(sock, data):
+    """The `send` of a class that must not send in clear."""
+    return _socket.socket.send(sock, b"<" + bytes(data).upper() + b">") - 2
+
+
+def make_encrypting(*bases):
+    return type("Encrypting", bases, {"__slots__": (), "send": encrypt})
+
+
+class WithProperty(socket.socket):
+    send = property(lambda self: self.tls.write)
+
+
+class WithSlot(socket.socket):
+    __slots__ = () if PY2 else ("send",)  # 2.7's socket.socket has it itself
+
+
+@pytest.mark.parametrize("cls", [WithSlot] if PY2 else [WithProperty, WithSlot])
+def test_send_that_is_not_ready_is_not_replaced_by_the_sockets_own_sendall(any_impl, closing, cls):
+    sock, peer = adopt(cls, closing)
+    if PY2:
+        del sock.send
+    raw = any_impl.SocketIO(sock, "w")
+    with pytest.raises(AttributeError):
+        raw.write(b"secret")
+    peer.setblocking(False)
+    with pytest.raises(socket.error):
+        peer.recv(10)
+
+
+def test_send_of_a_fake_that_is_not_ready_is_not_replaced_by_its_sendall(any_impl):
+    class BeforeHandshake(CountedSocket):
+        send = property(lambda self: self.tls.write)
+
+        def sendall(self, data):
+            raise AssertionError("sent in clear")
+
+    with pytest.raises(AttributeError):
+        any_impl.SocketIO(BeforeHandshake(), "w").write(b"secret")
+
+
+@pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2, reason="there is no such cache, or nobody looks at it")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_class_that_gets_the_version_of_another_is_not_taken_for_it(any_impl, closing):
+    plain, peer = adopt(socket.socket, closing)
+    encrypting, its_peer = adopt(make_encrypting(socket.socket), closing)
+    raw, encrypted = any_impl.SocketIO(plain, "w"), any_impl.SocketIO(encrypting, "w")
+    for _ in range(3):
+        raw.write(b"plain")
+    sys._clear_type_cache()
+    for number in range(20000):  # each change gives the class the next version
+        type(encrypting).counter = number
+        for _ in range(2):
+            assert encrypted.write(b"secret") == 6
+            assert its_peer.recv(20) == b"<SECRET>"
+
+
+class OddKey(object):
+    """In a class dict: equal to a name when it is told to be, and does something when it is compared."""
+
+    def __init__(self, name, function):
+        self.name, self.function, self.armed = name, function, False
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __eq__(self, other):
+        if self.armed and other == self.name:
+            self.armed = False
+            self.function()
+        return False
+
+
+@pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
+@pytest.mark.skipif(PYPY, reason="PyPy's classes have strings for keys")
+def test_bases_that_change_while_they_are_searched_are_not_lost(any_impl, closing):
+    first = make_encrypting(socket.socket)
+    for _ in range(40):  # a long order of look-up is memory that is given back
+        first = type("Derived", (first,), {"__slots__": ()})
+    second, junk = make_encrypting(socket.socket), []
+
+    def change():
+        odd.__bases__ = (second,)
+        junk.extend(bytearray(b"A" * size) for size in range(6, 510, 8) for _ in range(100))
+
+    key = OddKey("send", change)
+    odd = type("Odd", (first,), {"__slots__": (), key: 1})
+    sock, peer = adopt(odd, closing)
+    raw = any_impl.SocketIO(sock, "w")
+    assert sock.fileno() >= 0
+    key.armed = True
+    assert raw.write(b"secret") == 6
+    assert peer.recv(20) == b"<SECRET>"
+    assert not key.armed
+
+
+def test_counter_of_a_class_whose_bases_change_while_it_is_searched_is_found(c_impl):  # 2.7 itself crashes under the twin
+    base = type("First", (object,), {"__slots__": ()})
+    for _ in range(40):
+        base = type("Derived", (base,), {"__slots__": ()})
+    second, junk = type("Second", (object,), {"__slots__": ()}), []
+
+    def change():
+        odd.__bases__ = (second,)
+        junk.extend(bytearray(b"A" * size) for size in range(6, 510, 8) for _ in range(100))
+
+    key = OddKey("_makefile_refs", change)
+    odd = type("Odd", (base,), {"__slots__": ("_io_refs",), "_decref_socketios": lambda self: None, key: 1})
+    sock = odd()
+    sock._io_refs = 0
+    key.armed = True
+    c_impl.makefile(sock, "rb", 0).close()
+    assert sock._io_refs == 1 and not key.armed
+
+
+@pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
+@pytest.mark.skipif(WITHOUT_GIL, reason="there the interpreter itself is asked, whose cache may be behind")
+def test_class_in_the_order_of_look_up_that_is_no_base_is_seen_to_change(c_impl, closing):
+    class Stranger(object):
+        __slots__ = ()
+
+    class Meta(type):
+        def mro(cls):
+            order = type.mro(cls)
+            return [order[0], Stranger] + order[1:]
+
+    sock, peer = adopt(Meta("Sock", (socket.socket,), {"__slots__": ()}), closing)
+    raw = c_impl.SocketIO(sock, "w")
+    for _ in range(5):
+        assert raw.write(b"plain") == 5
+    assert peer.recv(40) == b"plain" * 5
+    Stranger.send = encrypt
+    assert raw.write(b"secret") == 6
+    assert peer.recv(20) == b"<SECRET>"
+
+
+def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl, closing):
+    class Sock(socket.socket):
+        pass
+
+    sock, peer = adopt(Sock, closing)
+    raw = any_impl.SocketIO(sock, "w")
+
+    def handler(*args):
+        sock.sendall(b"|")
+        sock.send = lambda data: len(data)
+
+    soon = functools.partial(signal.setitimer, signal.ITIMER_REAL, 1e-5)
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        # No bytecode in between, where the interpreter looks at signals.
+        list(map(functools.partial.__call__, [soon] + [functools.partial(raw.write, b"secret")] * 1000))
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    received = peer.recv(10000)
+    assert received.endswith(b"|") and received.count(b"|") == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+@pytest.mark.parametrize("implementation", [each for each in OURS + INTERPRETER if each.name != "python"], ids=get_name)
+@pytest.mark.parametrize("error", [TypeError, ValueError, BufferError])
+def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(implementation, closing, error):
+    class Buffer(object):
+        asked = 0
+
+        def __buffer__(self, flags):
+            self.asked += 1
+            if self.asked == 1:
+                raise error
+            return memoryview(bytearray(b"leaked"))
+
+    ours, peer = map(closing, socket.socketpair())
+    buffer = Buffer()
+    with pytest.raises(error):
+        implementation.makefile(ours, "wb", 0).write(buffer)
+    assert buffer.asked == 1

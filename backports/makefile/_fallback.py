@@ -40,6 +40,7 @@ SOCKET_DECREF = getattr(socket.socket, "_decref_socketios", None)
 
 # 2.7 only; isinstance(x, ()) is False.
 SocketObject = getattr(socket, "_socketobject", ())
+SOCKETS = (CSocket, SocketObject)
 ClosedSocket = getattr(socket, "_closedsocket", ())
 
 if PY2:
@@ -136,6 +137,11 @@ def has_timed_out(sock, began):
         return False
 
 
+def lacks_send(sock):
+    """Whether *sock* has no `send` at all, and not one that is not ready, as before a handshake."""
+    return not isinstance(sock, SOCKETS) and not hasattr(type(sock), "send")
+
+
 def send_by_sendall(sendall, b):
     """``sendall(b)`` for sockets without `send`; the length of *b* in bytes."""
     try:
@@ -164,7 +170,7 @@ def count_bytes(b):
     nbytes = view.itemsize
     for length in view.shape:
         nbytes *= length
-    return nbytes
+    return int(nbytes)  # a long so far
 
 
 # --- The direct path: receiving ---------------------------------------------------------------------------------------
@@ -369,7 +375,7 @@ class SocketIO(io.RawIOBase):
             try:
                 send, sendall = self._find(sock, "send"), None
             except AttributeError:
-                send, sendall = None, getattr(sock, "sendall", None)
+                send, sendall = None, getattr(sock, "sendall", None) if lacks_send(sock) else None
                 if sendall is None:
                     raise
             if sendall is not None:
@@ -511,7 +517,7 @@ def count_up(sock):
         sock._makefile_refs += 1
     elif counter == "_io_refs":
         sock._io_refs += 1
-    elif not isinstance(sock, (CSocket, SocketObject) if PY2 else CSocket):
+    elif not isinstance(sock, SOCKETS):
         raise AttributeError("%r object has no attribute '_makefile_refs'" % type(sock).__name__)
     return counter
 

@@ -21,8 +21,8 @@ ERRORS = (EnvironmentError, ValueError, TypeError, AttributeError, LookupError, 
 MAKEFILE = "backport_makefile"
 
 
-class CountingFake(object):
-    """A socket-like object with a counter of its own, that reads and writes as its script says."""
+class SendallFake(object):
+    """A socket-like object without `send`, with a counter of its own, that reads and writes as its script says."""
 
     def __init__(self):
         self._makefile_refs = 0
@@ -37,15 +37,14 @@ class CountingFake(object):
             raise socket.error(*self.error)  # a new one each time: a traceback grows with each raise
         return self.result
 
-    recv_into = send = transfer
+    recv_into = sendall = transfer
 
     def _decref_socketios(self):
         self._makefile_refs -= 1
 
 
-class SendallFake(CountingFake):
-    send = property()
-    sendall = CountingFake.transfer
+class CountingFake(SendallFake):
+    send = SendallFake.__dict__["transfer"]
 
 
 class Environment(object):
