@@ -270,6 +270,19 @@ has_class_attributes_only(PyObject *object)
     return Py_TYPE(object)->tp_getattro == PyObject_GenericGetAttr && Py_TYPE(object)->tp_dictoffset == 0;
 }
 
+/* PyErr_ExceptionMatches, which on 2.7 needs memory to tell, and says no where there is none. */
+static inline int
+raised_matches(PyObject *wanted)
+{
+#if PYTHON2
+    PyObject *type = PyErr_Occurred();
+
+    return type != NULL && PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)wanted);
+#else
+    return PyErr_ExceptionMatches(wanted);
+#endif
+}
+
 /* The attribute, or NULL: *found tells "absent" (0, no exception) from an error (-1, exception set).  3.13 has it. */
 static inline PyObject *
 object_get_optional_attr(PyObject *object, PyObject *name, int *found)
@@ -288,7 +301,7 @@ object_get_optional_attr(PyObject *object, PyObject *name, int *found)
     }
     value = PyObject_GetAttr(object, name);
     *found = value != NULL ? 1 : -1;
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    if (value == NULL && raised_matches(PyExc_AttributeError)) {
         PyErr_Clear();
         *found = 0;
     }

@@ -317,7 +317,7 @@ error_has_errno(const makefile_state *state, PyObject *number, errno_source sour
     PyObject *value = NULL;
     int same = 0;
 
-    if (!PyErr_ExceptionMatches(SOCKET_ERROR_BASE)) {
+    if (!raised_matches(SOCKET_ERROR_BASE)) {
         return 0;
     }
     raised_take(&raised);
@@ -347,7 +347,7 @@ error_has_errno(const makefile_state *state, PyObject *number, errno_source sour
 static int
 error_would_block(SocketIO *self, const makefile_state *state, operation kind)
 {
-    if (kind == OPERATION_READ && PyErr_ExceptionMatches(state->timeout_error)) {
+    if (kind == OPERATION_READ && raised_matches(state->timeout_error)) {
         poison(self, state);
         return 0;
     }
@@ -442,8 +442,7 @@ endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
     if (!PYTHON2 && flags == PyBUF_SIMPLE) {
         return -1; /* `send` has no words of its own */
     }
-    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_BufferError) &&
-        !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    if (!raised_matches(PyExc_TypeError) && !raised_matches(PyExc_BufferError) && !raised_matches(PyExc_ValueError)) {
         return -1;
     }
     PyErr_Clear();
@@ -458,7 +457,7 @@ direct_recv(SocketIO *self, const makefile_state *state, PyObject *csocket, void
 {
     Py_ssize_t received = transfer_recv(&state->transfer, csocket, buffer, nbytes);
 
-    if (received == TRANSFER_ERROR && PyErr_ExceptionMatches(state->timeout_error)) {
+    if (received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
         poison(self, state);
     }
     return received;
@@ -902,7 +901,7 @@ write_by_send(SocketIO *self, const makefile_state *state, PyObject *sock, endpo
 }
 
 /* Is it for want of a `send` that the look-up failed, whose exception was taken?  Not if there is one that is not ready, as before a
-   handshake; and a socket of the interpreter's has one. */
+   handshake; and a socket of the interpreter's has one.  -1 with another exception. */
 static int
 lacks_send(const makefile_state *state, PyObject *sock)
 {
@@ -914,9 +913,8 @@ lacks_send(const makefile_state *state, PyObject *sock)
         return 0;
     }
     send = object_get_optional_attr((PyObject *)Py_TYPE(sock), state->str_send, &found);
-    PyErr_Clear();
     Py_XDECREF(send);
-    return found == 0;
+    return found < 0 ? -1 : !found;
 }
 
 PyDoc_STRVAR(write_doc,
@@ -948,13 +946,13 @@ socketio_write(PyObject *op, PyObject *buffer)
         result = write_by_send(self, state, sock, &send, buffer);
         Py_XDECREF(send.method);
     }
-    else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    else if (raised_matches(PyExc_AttributeError)) {
         raised_exception no_send;
         PyObject *sendall = NULL;
         int found;
 
         raised_take(&no_send);
-        if (lacks_send(state, sock)) {
+        if (lacks_send(state, sock) > 0) {
             sendall = object_get_optional_attr(sock, state->str_sendall, &found);
         }
         if (sendall != NULL) {

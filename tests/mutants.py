@@ -28,7 +28,7 @@ MUTATIONS = collections.OrderedDict()
 
 MUTATIONS["counter not restored after a failed constructor"] = [
     ("                count_down(sock, raw._owed.pop())\n", "                pass\n"),
-    ("            count_down(sock, counter)\n", "            pass\n"),
+    ("        if self._unfinished:\n            count_down(sock, counter)\n", "        if self._unfinished:\n            pass\n"),
 ]
 MUTATIONS["counter restored late"] = [
     ("        abandon(raw, self)\n        raise\n", "        raise\n"),  # when the traceback dies, and the raw stream with it
