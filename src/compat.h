@@ -386,23 +386,21 @@ raised_drop(raised_exception *raised)
 static inline void
 raised_restore_as_context(raised_exception *raised)
 {
+    raised_exception newer;
+
     if (!PyErr_Occurred()) {
         raised_restore(raised);
         return;
     }
+    raised_take(&newer); /* before anything is normalised: without memory that would put another in its place */
 #if !PYTHON2
     raised_normalize(raised);
-    if (raised->value != NULL) {
-        raised_exception newer;
-
-        raised_take(&newer);
-        raised_normalize(&newer);
-        if (newer.value != raised->value) {
-            PyException_SetContext(newer.value, Py_NewRef(raised->value));
-        }
-        raised_restore(&newer);
+    raised_normalize(&newer);
+    if (raised->value != NULL && newer.value != raised->value) {
+        PyException_SetContext(newer.value, Py_NewRef(raised->value));
     }
 #endif
+    raised_restore(&newer);
     raised_drop(raised);
 }
 
