@@ -452,6 +452,30 @@ def test_counter_of_a_class_whose_bases_change_while_it_is_searched_is_found(c_i
     assert sock._io_refs == 1 and not key.armed
 
 
+@pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2 or PYPY, reason="there is no such cache, or nobody looks at it")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
+    class Key(object):
+        awake = False
+
+        def __hash__(self):
+            return hash("send")
+
+        def __eq__(self, other):
+            return Key.awake and other == "send"
+
+    odd = type("Odd", (_socket.socket,), {"__slots__": (), "_decref_socketios": lambda self: None, Key(): encrypt})
+    sock, peer = adopt(odd, closing)
+    raw = c_impl.SocketIO(sock, "w")
+    for _ in range(5):
+        assert raw.write(b"plain") == 5
+    assert peer.recv(40) == b"plain" * 5
+    Key.awake = True
+    sys._clear_type_cache()  # till then the interpreter need not look
+    assert raw.write(b"secret") == 6
+    assert peer.recv(20) == b"<SECRET>"
+
+
 @pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
 @pytest.mark.skipif(WITHOUT_GIL, reason="there the interpreter itself is asked, whose cache may be behind")
 def test_class_in_the_order_of_look_up_that_is_no_base_is_seen_to_change(c_impl, closing):
