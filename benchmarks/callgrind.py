@@ -3,8 +3,7 @@
     python benchmarks/callgrind.py read ours FileIO      a table of both, side by side
 
 operation: read, write or makefile.  name: ours, interpreter, twin (on 2.7), or FileIO for io.FileIO, for makefile under an
-io.BufferedReader.  Counts, unlike times,
-do not depend on what else the machine does.
+io.BufferedReader.  Counts, unlike times, do not depend on what else the machine does.
 """
 from __future__ import division, print_function
 

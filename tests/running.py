@@ -130,6 +130,13 @@ def run_script(source, implementation, arguments=(), options=(), **popen):
     return finish_script(start_script(source, implementation, arguments, options, **popen))
 
 
+def adopt(cls, sock):
+    """A socket of class `cls` in place of the connected `sock`."""
+    if sys.version_info[0] == 2:
+        return cls(_sock=getattr(sock, "_sock", sock))
+    return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
+
+
 def get_outcome(call, *args, **kwargs):
     """What a call did: its result, or the type and arguments of what it raised; fit for comparing two calls."""
     try:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import HANGING, alarm, get_outcome, is_open, receive_all, run_script, watchdog, Worker  # noqa: F401
+from running import HANGING, adopt, alarm, get_outcome, is_open, receive_all, run_script, watchdog, Worker  # noqa: F401
 
 try:
     from unittest import mock
@@ -75,13 +75,6 @@ def pair(tcp_pair, closing):
     """(ours, peer): connected TCP sockets, ours of the class `Socket`."""
     ours, peer = tcp_pair
     return closing(adopt(Socket, ours)), peer
-
-
-def adopt(cls, sock):
-    """A socket of class `cls` in place of the connected `sock`."""
-    if PY2:
-        return cls(_sock=getattr(sock, "_sock", sock))
-    return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
 
 
 def read_into(raw):

@@ -12,6 +12,7 @@ import pytest
 
 import backports.makefile
 from conftest import INTERPRETER, OURS, get_name
+from running import adopt
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -249,22 +250,26 @@ def test_stream_closed_after_its_class_was_uninstalled_leaves_the_socket_open(im
     assert not sock.closed
 
 
+class BufferReadyLater(object):
+    """Has bytes when it is asked again."""
+
+    def __init__(self, error):
+        self.error, self.asked = error, 0
+
+    def __buffer__(self, flags):
+        self.asked += 1
+        if self.asked == 1:
+            raise self.error
+        return memoryview(bytearray(b"leaked"))
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, LookupError])
 def test_what_a_buffer_in_python_code_raises_comes_out_and_nothing_is_sent(any_impl, closing, error):
-    class Buffer(object):
-        asked = 0
-
-        def __buffer__(self, flags):
-            self.asked += 1
-            if self.asked == 1:
-                raise error
-            return memoryview(bytearray(b"leaked"))
-
     ours, peer = map(closing, socket.socketpair())
     peer.setblocking(False)
     raw = any_impl.makefile(ours, "wb", 0)
-    buffer = Buffer()
+    buffer = BufferReadyLater(error)
     with pytest.raises(error):
         raw.write(buffer)
     assert buffer.asked == 1
@@ -328,13 +333,11 @@ def test_close_on_a_sock_put_in_place_that_counts_nothing_raises_nothing(impl):
     assert sock._makefile_refs == 1 and sock.told == []
 
 
-def adopt(cls, closing):
+def connect(cls, closing):
     """(a socket of the class, its peer), connected."""
     ours, peer = socket.socketpair()
     closing(peer).settimeout(5)
-    if PY2:
-        return closing(cls(_sock=ours)), peer
-    return closing(cls(ours.family, ours.type, ours.proto, fileno=ours.detach())), peer
+    return closing(adopt(cls, ours)), peer
 
 
 def encrypt(sock, data):
@@ -356,7 +359,7 @@ class WithSlot(socket.socket):
 
 @pytest.mark.parametrize("cls", [WithSlot] if PY2 else [WithProperty, WithSlot])
 def test_send_that_is_not_ready_is_not_replaced_by_the_sockets_own_sendall(any_impl, closing, cls):
-    sock, peer = adopt(cls, closing)
+    sock, peer = connect(cls, closing)
     if PY2:
         del sock.send
     raw = any_impl.SocketIO(sock, "w")
@@ -381,8 +384,8 @@ def test_send_of_a_fake_that_is_not_ready_is_not_replaced_by_its_sendall(any_imp
 @pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2, reason="there is no such cache, or nobody looks at it")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_class_that_gets_the_version_of_another_is_not_taken_for_it(any_impl, closing):
-    plain, peer = adopt(socket.socket, closing)
-    encrypting, its_peer = adopt(make_encrypting(socket.socket), closing)
+    plain, peer = connect(socket.socket, closing)
+    encrypting, its_peer = connect(make_encrypting(socket.socket), closing)
     raw, encrypted = any_impl.SocketIO(plain, "w"), any_impl.SocketIO(encrypting, "w")
     for _ in range(3):
         raw.write(b"plain")
@@ -424,7 +427,7 @@ def test_bases_that_change_while_they_are_searched_are_not_lost(any_impl, closin
 
     key = OddKey("send", change)
     odd = type("Odd", (first,), {"__slots__": (), key: 1})
-    sock, peer = adopt(odd, closing)
+    sock, peer = connect(odd, closing)
     raw = any_impl.SocketIO(sock, "w")
     assert sock.fileno() >= 0
     key.armed = True
@@ -465,7 +468,7 @@ def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
             return Key.awake and other == "send"
 
     odd = type("Odd", (_socket.socket,), {"__slots__": (), "_decref_socketios": lambda self: None, Key(): encrypt})
-    sock, peer = adopt(odd, closing)
+    sock, peer = connect(odd, closing)
     raw = c_impl.SocketIO(sock, "w")
     for _ in range(5):
         assert raw.write(b"plain") == 5
@@ -487,7 +490,7 @@ def test_class_in_the_order_of_look_up_that_is_no_base_is_seen_to_change(c_impl,
             order = type.mro(cls)
             return [order[0], Stranger] + order[1:]
 
-    sock, peer = adopt(Meta("Sock", (socket.socket,), {"__slots__": ()}), closing)
+    sock, peer = connect(Meta("Sock", (socket.socket,), {"__slots__": ()}), closing)
     raw = c_impl.SocketIO(sock, "w")
     for _ in range(5):
         assert raw.write(b"plain") == 5
@@ -501,7 +504,7 @@ def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl,
     class Sock(socket.socket):
         pass
 
-    sock, peer = adopt(Sock, closing)
+    sock, peer = connect(Sock, closing)
     raw = any_impl.SocketIO(sock, "w")
 
     def handler(*args):
@@ -523,17 +526,8 @@ def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl,
 @pytest.mark.parametrize("implementation", [each for each in OURS + INTERPRETER if each.name != "python"], ids=get_name)
 @pytest.mark.parametrize("error", [TypeError, ValueError, BufferError])
 def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(implementation, closing, error):
-    class Buffer(object):
-        asked = 0
-
-        def __buffer__(self, flags):
-            self.asked += 1
-            if self.asked == 1:
-                raise error
-            return memoryview(bytearray(b"leaked"))
-
     ours, peer = map(closing, socket.socketpair())
-    buffer = Buffer()
+    buffer = BufferReadyLater(error)
     with pytest.raises(error):
         implementation.makefile(ours, "wb", 0).write(buffer)
     assert buffer.asked == 1
