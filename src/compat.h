@@ -161,6 +161,10 @@ Py_XNewRef(PyObject *object)
 #define PyObject_CallMethodNoArgs(self, name) PyObject_CallMethodObjArgs((self), (name), NULL)
 #endif
 
+#if PY_VERSION_HEX < 0x030C0000
+#define PyType_GetDict(type) Py_XNewRef((type)->tp_dict)
+#endif
+
 #ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it there is a GIL, which guards the fields of an object */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
@@ -212,14 +216,9 @@ type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
             defines = -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
             break;
         }
-#if PY_VERSION_HEX >= 0x030C0000
         dict = PyType_GetDict((PyTypeObject *)base);
         defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
         Py_XDECREF(dict);
-#else
-        dict = ((PyTypeObject *)base)->tp_dict;
-        defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
-#endif
     }
     Py_XDECREF(mro);
     PyErr_Clear();
