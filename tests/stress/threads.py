@@ -14,6 +14,7 @@ import random
 import socket
 import struct
 import sys
+import time
 
 import harness
 
@@ -202,12 +203,15 @@ def pull_the_rug(impl, budget):
                     counts["read error"] += 1
                     if harness.is_closed(ours) or reading.closed:
                         return
+                    data = None
                 else:
                     counts["reads"] += 1
                     if data and b"\xee" in data:
                         counts["stale reads"] += 1
                     if data == b"":
                         return
+                if data is None:
+                    time.sleep(0.001)  # the buffer's lock is not fair: who asks again at once keeps it from who closes
 
         def write():
             while not stop:
@@ -219,6 +223,7 @@ def pull_the_rug(impl, budget):
                     counts["write errors"] += 1
                     if harness.is_closed(ours) or writing.closed:
                         return
+                    time.sleep(0.001)  # as above
 
         def feed():
             try:
