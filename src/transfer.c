@@ -11,7 +11,7 @@
 
    A small attempt keeps the GIL: giving it up for a call of half a microsecond means to queue for it, up to the switch
    interval, behind every busy thread.  So that those are not starved, it is handed over before the next attempt after TURN_NS,
-   and at once if a transfer is back from its system call and wants it (see keep_gil). */
+   and at once, or for the length of a send, if a transfer is back from its system call and wants it (see keep_gil). */
 #include "transfer.h"
 
 #if HAVE_DIRECT_PATH
@@ -116,13 +116,20 @@ hand_over(gil_turn *turn, long long for_ns)
 
 /* May this attempt keep the GIL?  Before it says yes, it lets others have it if that is due. */
 static int
-keep_gil(gil_turn *turn, Py_ssize_t nbytes)
+keep_gil(const transfer *self)
 {
-    if (nbytes > KEEP_GIL_NBYTES) {
+#ifndef Py_GIL_DISABLED
+    gil_turn *turn = self->context->turn;
+#endif
+
+    if (self->nbytes > KEEP_GIL_NBYTES) {
         return 0;
     }
 #ifndef Py_GIL_DISABLED
     if (__atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0) {
+        if (self->direction == DIRECTION_SEND) {
+            return 0; /* on one machine a send does the receiver's part as well: it can take the GIL meanwhile */
+        }
         hand_over(turn, 0); /* it is awake: a moment will do */
     }
     else if (++turn->kept % KEPT_PER_CHECK == 0) {
@@ -136,8 +143,6 @@ keep_gil(gil_turn *turn, Py_ssize_t nbytes)
             hand_over(turn, HANDOVER_NS);
         }
     }
-#else
-    (void)turn;
 #endif
     return 1;
 }
@@ -157,7 +162,7 @@ system_call(const transfer *self, int fd, int flags)
 static int
 transfer_attempt(transfer *self, int flags, attempt *result)
 {
-    int keeps = (flags & MSG_DONTWAIT) && keep_gil(self->context->turn, self->nbytes);
+    int keeps = (flags & MSG_DONTWAIT) && keep_gil(self);
     int fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
 
     if (fd == -1 && PyErr_Occurred()) {
