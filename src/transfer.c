@@ -11,7 +11,8 @@
 
    A small attempt keeps the GIL: giving it up for a call of half a microsecond means to queue for it, up to the switch
    interval, behind every busy thread.  So that those are not starved, it is handed over before the next attempt after TURN_NS,
-   and at once, or for the length of a send, if a transfer is back from its system call and wants it (see keep_gil). */
+   and at once if a transfer is back from its system call and wants it (see keep_gil).  A send, which takes longer, gives it up
+   if there is such a one, or one that will soon be back. */
 #include "transfer.h"
 
 #if HAVE_DIRECT_PATH
@@ -28,10 +29,13 @@
 /* Above this size the copy itself takes long enough for others to use the time. */
 #define KEEP_GIL_NBYTES 16384
 
-#define TURN_NS 500000LL    /* transfers keep the GIL for this long at a stretch, */
-#define HANDOVER_NS 30000LL /* then leave it alone for this long: a sleeping thread needs about that to wake and take it */
-#define KEPT_PER_CHECK 32u  /* and look at the clock once in so many; */
-#define GAP_NS 1000000LL    /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
+#define TURN_NS 500000LL   /* transfers keep the GIL for this long at a stretch, then leave it alone for HANDOVER_NS, */
+#define KEPT_PER_CHECK 32u /* and look at the clock once in so many; */
+#define GAP_NS 1000000LL   /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
+
+/* A sleeping thread needs about 30 us to wake and take the GIL.  Python 3 leaves it to it for a switch interval; on Python 2 whoever
+   asks gets it back, so that this is all the time there is. */
+#define HANDOVER_NS (PYTHON2 ? 250000LL : 30000LL)
 
 #define TRANSFERS_PER_LOOK 16u /* at signals */
 
@@ -120,16 +124,18 @@ keep_gil(const transfer *self)
 {
 #ifndef Py_GIL_DISABLED
     gil_turn *turn = self->context->turn;
+    int returning;
 #endif
 
     if (self->nbytes > KEEP_GIL_NBYTES) {
         return 0;
     }
 #ifndef Py_GIL_DISABLED
-    if (__atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0) {
-        if (self->direction == DIRECTION_SEND) {
-            return 0; /* on one machine a send does the receiver's part as well: it can take the GIL meanwhile */
-        }
+    returning = __atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0;
+    if (self->direction == DIRECTION_SEND && (returning || __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0)) {
+        return 0; /* on one machine a send does the receiver's part as well: long enough to be theirs */
+    }
+    if (returning) {
         hand_over(turn, 0); /* it is awake: a moment will do */
     }
     else if (++turn->kept % KEPT_PER_CHECK == 0) {
@@ -173,10 +179,13 @@ transfer_attempt(transfer *self, int flags, attempt *result)
         *result = system_call(self, fd, flags);
     }
     else {
-        PyThreadState *thread = leave_gil(self->context->turn);
+        gil_turn *turn = self->context->turn;
+        PyThreadState *thread = leave_gil(turn);
 
+        __atomic_add_fetch(&turn->moving, !self->blocking, __ATOMIC_RELAXED);
         *result = system_call(self, fd, flags);
-        enter_gil(self->context->turn, thread);
+        enter_gil(turn, thread);
+        __atomic_sub_fetch(&turn->moving, !self->blocking, __ATOMIC_RELAXED);
     }
     return 0;
 }

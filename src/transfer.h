@@ -34,6 +34,7 @@ typedef struct {
     unsigned int kept;              /* attempts since a transfer last gave it up */
     unsigned int unserved;          /* transfers since one last looked at signals */
     long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
+    int moving;                     /* atomic: transfers that gave it up for a system call which does not wait */
     int returning;                  /* atomic: transfers that are through with their system call, and wait for it */
 } gil_turn;
 
