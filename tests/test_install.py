@@ -246,6 +246,17 @@ def test_counter_given_by_install_never_goes_below_zero(impl):
         assert fake._makefile_refs == 0
 
 
+def test_install_of_a_class_with_a_method_that_wraps_itself_ends(impl):
+    def method(self):
+        """Nothing."""
+
+    method.__wrapped__ = method
+    cls = make_bare_class()
+    cls.method = method
+    with install(cls):
+        assert cls._makefile_refs == 0
+
+
 def test_install_of_a_class_that_counts_in_init_leaves_its_counting_alone(impl, tcp_pair):
     ours, peer = tcp_pair
     fd = ours.fileno()

@@ -171,7 +171,9 @@ def find_codes(value):
         value = value.__func__
     parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
     for function in parts:
-        while isinstance(function, types.FunctionType):
+        seen = []
+        while isinstance(function, types.FunctionType) and function not in seen:  # what wraps itself has no end
+            seen.append(function)
             yield function.__code__
             function = vars(function).get("__wrapped__")
 
