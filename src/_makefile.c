@@ -643,18 +643,19 @@ find_python2_socket(makefile_state *state)
     return state->python2_dummy == NULL ? -1 : 0;
 }
 #else
-/* What socket.socket counts its files down with. */
+/* What socket.socket counts its files down with; NULL where another class, which has nothing of the kind, was put in its place. */
 static int
 find_socket_decref(makefile_state *state)
 {
     PyObject *socket = import_attribute("socket", "socket");
+    int found;
 
     if (socket == NULL) {
         return -1;
     }
-    state->socket_decref = PyObject_GetAttr(socket, state->str_decref_socketios);
+    state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &found);
     Py_DECREF(socket);
-    return state->socket_decref == NULL ? -1 : 0;
+    return found < 0 ? -1 : 0;
 }
 #endif
 
@@ -794,6 +795,7 @@ state_fill(makefile_state *state, PyObject *module)
     PyTypeObject *raw_io_base = NULL;
     int status;
 
+    transfer_setup();
     if (intern_names(state) < 0 || find_io(state, &raw_io_base) < 0) {
         return -1;
     }

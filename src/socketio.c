@@ -29,6 +29,7 @@ typedef struct {
     PyObject *reading;          /* True, False */
     PyObject *writing;          /* True, False */
     PyObject *timeout_occurred; /* True: no read will be tried again */
+    transfer_rest rest;
     char closed;
     char unfinished;         /* makefile() has not succeeded yet: closing takes the count back, and tells nobody */
     unsigned char reference; /* reference_kind: how the sock counts this file */
@@ -455,7 +456,7 @@ endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 static Py_ssize_t
 direct_recv(SocketIO *self, const makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t nbytes)
 {
-    Py_ssize_t received = transfer_recv(&state->transfer, csocket, buffer, nbytes);
+    Py_ssize_t received = transfer_recv(&state->transfer, csocket, buffer, nbytes, &self->rest);
 
     if (received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
         poison(self, state);
@@ -892,7 +893,7 @@ write_by_send(SocketIO *self, const makefile_state *state, PyObject *sock, endpo
         return NULL;
     }
     if (direct) {
-        result = transfer_result(transfer_send(&state->transfer, send->csocket, view.buf, view.len));
+        result = transfer_result(transfer_send(&state->transfer, send->csocket, view.buf, view.len, &self->rest));
         PyBuffer_Release(&view);
         return result;
     }

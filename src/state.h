@@ -68,7 +68,7 @@
     X(socketio_type)     /* our SocketIO */                                                                  \
     X(callable_type)     /* the type of backport_makefile */                                                 \
     X(backport_makefile)                                                                                     \
-    X(socket_decref)  /* socket.socket._decref_socketios; NULL on 2.7 */                                     \
+    X(socket_decref)  /* socket.socket._decref_socketios; NULL on 2.7, or if there is none */                \
     X(python2_socket) /* 2.7: socket._socketobject */                                                        \
     X(python2_closed) /* 2.7: socket._closedsocket */                                                        \
     X(python2_dummy)  /* 2.7: the function that every method of a closed socket is */

@@ -6,6 +6,9 @@
      await     only when nothing was there, by the socket's own timeout: 0 ends it, None makes one blocking call, a number
                polls until the deadline, after which comes the next attempt
 
+   A send goes on after some bytes were taken.  It awaits first then, and ends where the socket has an error to tell: the kernel tells it
+   once, and whoever uses the socket next should have it.  For the same reason a large send without a timeout is one blocking call.
+
    The descriptor is asked of the socket anew before every system call, since another thread may have closed the socket
    while this one waited, and the number may be another file's by now.
 
@@ -18,6 +21,7 @@
 #if HAVE_DIRECT_PATH
 
 #include <poll.h>
+#include <pthread.h>
 #include <pythread.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -39,6 +43,9 @@
 
 #define TRANSFERS_PER_LOOK 16u /* at signals */
 
+/* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends. */
+#define REST_NS (50 * NS_PER_MS)
+
 typedef enum { DIRECTION_RECV, DIRECTION_SEND } direction;
 
 typedef struct {
@@ -47,6 +54,8 @@ typedef struct {
     direction direction;
     char *buffer;
     Py_ssize_t nbytes;
+    transfer_rest *rest;
+    long long idle_ns;     /* monotonic: since when it waits for what moves next; 0 while it does not */
     long long deadline_ns; /* monotonic; 0 while no wait has begun */
     int blocking;          /* the last system call was one that waits by itself */
 } transfer;
@@ -82,12 +91,49 @@ csocket_fileno(const transfer *self)
     return (int)fd;
 }
 
+#ifndef Py_GIL_DISABLED
+static unsigned int forks; /* that led to this process */
+
+static void
+count_fork(void)
+{
+    forks++;
+}
+
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, count_fork); /* without memory a child may hand the GIL over to nobody */
+}
+
+/* Those who wanted the GIL in the parent are not in the child. */
+static void
+forget_parent(gil_turn *turn)
+{
+    if (turn->forks != forks) {
+        turn->forks = forks;
+        turn->moving = turn->returning = 0;
+    }
+}
+#endif
+
+void
+transfer_setup(void)
+{
+#ifndef Py_GIL_DISABLED
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, watch_forks);
+#endif
+}
+
 /* Gives the GIL up, for a call that waits or takes long: others have their turn. */
 static PyThreadState *
 leave_gil(gil_turn *turn)
 {
 #ifndef Py_GIL_DISABLED
     turn->kept = 0;
+    forget_parent(turn);
 #else
     (void)turn;
 #endif
@@ -131,6 +177,7 @@ keep_gil(const transfer *self)
         return 0;
     }
 #ifndef Py_GIL_DISABLED
+    forget_parent(turn);
     returning = __atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0;
     if (self->direction == DIRECTION_SEND && (returning || __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0)) {
         return 0; /* on one machine a send does the receiver's part as well: long enough to be theirs */
@@ -234,27 +281,43 @@ serve_signals_later(void)
     return 1;
 }
 
-/* The end of the time that the socket's timeout allows from now on; no timeout of Python 2 is too odd for it. */
+/* The end of the time that the socket's timeout allows from `start_ns` on; no timeout of Python 2 is too odd for it. */
 static long long
-deadline_after(double timeout_s)
+deadline_after(long long start_ns, double timeout_s)
 {
     const double longest_s = 1e9;
     double ns = (timeout_s < longest_s ? timeout_s : longest_s) * (double)NS_PER_S; /* NaN is not below either */
-    return transfer_clock_ns() + (long long)ns + 1;
+    return start_ns + (long long)ns + 1;
+}
+
+/* Since when the stream has waited for what this transfer waits for: a send may be the rest of one whose time was up. */
+static long long
+waiting_since(const transfer *self, long long now_ns)
+{
+    long long stalled_ns = FIELD_LOAD(self->rest->stalled_ns);
+
+    return self->direction == DIRECTION_SEND && stalled_ns != 0 && now_ns - FIELD_LOAD(self->rest->ended_ns) < REST_NS
+               ? stalled_ns
+               : now_ns;
 }
 
 /* Waits until the descriptor is worth another attempt, as the socket's timeout says.  AWAIT_ERROR has set an exception,
-   AWAIT_INTERRUPTED has not looked at the signal yet, AWAIT_BLOCKING has not waited at all: the call itself will. */
+   AWAIT_INTERRUPTED has not looked at the signal yet, AWAIT_BLOCKING has not waited at all: the call itself will.  `resuming`, after
+   progress, AWAIT_WOULD_BLOCK says too that there is an error, which is not for this transfer to take. */
 static awaited
 transfer_await(transfer *self, int resuming)
 {
     struct pollfd pollfd;
     PyThreadState *thread;
-    long long remaining_ns;
+    long long now_ns, remaining_ns;
     int n, error;
 
     if (resuming ? serve_signals_later() : serve_signals() < 0) { /* those that came before this wait do not end it */
         return resuming ? AWAIT_INTERRUPTED : AWAIT_ERROR;
+    }
+    now_ns = transfer_clock_ns();
+    if (self->idle_ns == 0) {
+        self->idle_ns = now_ns;
     }
     if (self->deadline_ns == 0) {
         PyObject *timeout = self->context->methods->gettimeout(self->csock, NULL);
@@ -272,9 +335,9 @@ transfer_await(transfer *self, int resuming)
         if (timeout_s == 0.0) {
             return AWAIT_WOULD_BLOCK;
         }
-        self->deadline_ns = deadline_after(timeout_s);
+        self->deadline_ns = deadline_after(waiting_since(self, now_ns), timeout_s);
     }
-    remaining_ns = self->deadline_ns - transfer_clock_ns();
+    remaining_ns = self->deadline_ns - now_ns;
     if (remaining_ns <= 0) {
         return AWAIT_TIMED_OUT;
     }
@@ -300,59 +363,107 @@ transfer_await(transfer *self, int resuming)
         PyErr_SetFromErrno(self->context->socket_error);
         return AWAIT_ERROR;
     }
+    if (resuming && (pollfd.revents & (POLLERR | POLLHUP)) != 0) {
+        return AWAIT_WOULD_BLOCK;
+    }
     return AWAIT_READY; /* or it is time: then the attempt fails, and the next wait finds the deadline passed */
 }
 
+/* Is this for the kernel to do whole, and to wait meanwhile?  1, 0, or -1 with an exception set. */
+static int
+waits_in_kernel(const transfer *self)
+{
+    PyObject *timeout;
+
+    if (self->direction == DIRECTION_RECV || self->nbytes <= KEEP_GIL_NBYTES) {
+        return 0;
+    }
+    timeout = self->context->methods->gettimeout(self->csock, NULL);
+    Py_XDECREF(timeout);
+    return timeout == NULL ? -1 : timeout == Py_None;
+}
+
 /* Attempts until one system call has moved something, or nothing can.  Returns the bytes moved, TRANSFER_WOULD_BLOCK, or
-   TRANSFER_ERROR with an exception set.  `resuming` is for a call after progress: it runs no Python signal handler and leaves
-   no exception, and whatever ends it is TRANSFER_WOULD_BLOCK or TRANSFER_ERROR. */
+   TRANSFER_ERROR with an exception set.  `resuming` is for a call after progress: it awaits first, and what ends it is kept for the
+   next transfer of the stream. */
 static Py_ssize_t
 transfer_once(transfer *self, int resuming)
 {
-    int flags = MSG_DONTWAIT;
+    int awaits = resuming;
+    int whole = resuming ? 0 : waits_in_kernel(self);
+    int flags = whole ? 0 : MSG_DONTWAIT;
 
+    if (whole < 0) {
+        return TRANSFER_ERROR; /* unreached: floats have a free list */
+    }
     for (;;) {
-        attempt result;
-        int interrupted;
+        int interrupted = 0;
 
-        if (transfer_attempt(self, flags, &result) < 0) {
-            return TRANSFER_ERROR;
+        switch (awaits ? transfer_await(self, resuming) : AWAIT_READY) {
+            case AWAIT_READY:
+                break;
+            case AWAIT_BLOCKING:
+                flags = 0;
+                break;
+            case AWAIT_WOULD_BLOCK:
+                return TRANSFER_WOULD_BLOCK;
+            case AWAIT_TIMED_OUT:
+                if (resuming) {
+                    FIELD_STORE(self->rest->stalled_ns, self->idle_ns);
+                    FIELD_STORE(self->rest->ended_ns, transfer_clock_ns());
+                }
+                PyErr_SetString(self->context->timeout_error, "timed out");
+                return TRANSFER_ERROR;
+            case AWAIT_INTERRUPTED:
+                interrupted = 1;
+                break;
+            case AWAIT_ERROR:
+                return TRANSFER_ERROR;
         }
-        if (result.error == 0) {
-            return result.nbytes;
-        }
-        interrupted = result.error == EINTR;
-        if (result.error == EAGAIN || result.error == EWOULDBLOCK) {
-            if (flags == 0) {
-                return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
+        if (!interrupted) {
+            attempt result;
+
+            if (transfer_attempt(self, flags, &result) < 0) {
+                return TRANSFER_ERROR;
             }
-            switch (transfer_await(self, resuming)) {
-                case AWAIT_READY:
-                    break;
-                case AWAIT_BLOCKING:
-                    flags = 0;
-                    break;
-                case AWAIT_WOULD_BLOCK:
-                    return TRANSFER_WOULD_BLOCK;
-                case AWAIT_TIMED_OUT:
-                    PyErr_SetString(self->context->timeout_error, "timed out");
-                    return TRANSFER_ERROR;
-                case AWAIT_INTERRUPTED:
-                    interrupted = 1;
-                    break;
-                case AWAIT_ERROR:
-                    return TRANSFER_ERROR;
+            if (result.error == 0) {
+                return result.nbytes;
+            }
+            if (result.error == EAGAIN || result.error == EWOULDBLOCK) {
+                if (flags == 0) {
+                    return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
+                }
+                awaits = 1;
+                continue;
+            }
+            if (result.error != EINTR) {
+                if (resuming) {
+                    FIELD_STORE(self->rest->error, result.error);
+                }
+                errno = result.error;
+                PyErr_SetFromErrno(self->context->socket_error);
+                return TRANSFER_ERROR;
             }
         }
-        else if (!interrupted) {
-            errno = result.error;
-            PyErr_SetFromErrno(self->context->socket_error);
-            return TRANSFER_ERROR;
-        }
-        if (interrupted && (resuming || PyErr_CheckSignals() < 0)) {
+        if (resuming || PyErr_CheckSignals() < 0) {
             return TRANSFER_ERROR;
         }
     }
+}
+
+/* The first step of a transfer: -1 with the error that ended the stream's last send, if there is one that was not told yet. */
+static int
+tell_rest(const transfer *self)
+{
+    int error = FIELD_LOAD(self->rest->error);
+
+    if (error == 0) {
+        return 0;
+    }
+    FIELD_STORE(self->rest->error, 0);
+    errno = error;
+    PyErr_SetFromErrno(self->context->socket_error);
+    return -1;
 }
 
 int
@@ -369,31 +480,35 @@ transfer_begin(const transfer_context *context)
 }
 
 Py_ssize_t
-transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
+transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
-    transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, 0, 0};
+    transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, rest, 0, 0, 0};
 
     if (nbytes == 0) {
         return 0;
     }
-    return transfer_once(&self, 0);
+    return tell_rest(&self) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 }
 
 Py_ssize_t
-transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
+transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
-    transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, 0, 0};
-    Py_ssize_t sent = transfer_once(&self, 0);
+    transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, rest, 0, 0, 0};
+    Py_ssize_t sent = tell_rest(&self) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
 
+    if (FIELD_LOAD(rest->stalled_ns) != 0) {
+        FIELD_STORE(rest->stalled_ns, 0);
+    }
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
     while (sent >= 0 && sent < nbytes && !self.blocking && !serve_signals_later()) {
         Py_ssize_t more;
 
         self.buffer = (char *)buffer + sent;
         self.nbytes = nbytes - sent;
+        self.idle_ns = 0;
         more = transfer_once(&self, 1);
-        if (more < 0) {
-            PyErr_Clear(); /* it comes again, if it is still there, with the next write */
+        if (more <= 0) {
+            PyErr_Clear(); /* the next transfer has it: from the socket, or from `rest` */
             break;
         }
         sent += more;
@@ -409,6 +524,11 @@ transfer_clock_ns(void)
     return 0;
 }
 
+void
+transfer_setup(void)
+{
+}
+
 int
 transfer_begin(const transfer_context *context)
 {
@@ -417,17 +537,17 @@ transfer_begin(const transfer_context *context)
 }
 
 Py_ssize_t
-transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes)
+transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
-    (void)context, (void)csock, (void)buffer, (void)nbytes;
+    (void)context, (void)csock, (void)buffer, (void)nbytes, (void)rest;
     PyErr_BadInternalCall();
     return TRANSFER_ERROR;
 }
 
 Py_ssize_t
-transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes)
+transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
-    return transfer_recv(context, csock, (void *)buffer, nbytes);
+    return transfer_recv(context, csock, (void *)buffer, nbytes, rest);
 }
 
 #endif

@@ -34,6 +34,7 @@ typedef struct {
     unsigned int kept;              /* attempts since a transfer last gave it up */
     unsigned int unserved;          /* transfers since one last looked at signals */
     long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
+    unsigned int forks;             /* as many as led to the process in which the next two were counted */
     int moving;                     /* atomic: transfers that gave it up for a system call which does not wait */
     int returning;                  /* atomic: transfers that are through with their system call, and wait for it */
 } gil_turn;
@@ -46,7 +47,17 @@ typedef struct {
     PyObject *socket_error;  /* raised with errno and text */
 } transfer_context;
 
+/* What a send that ended early leaves for the next transfer of its stream.  All 0: nothing. */
+typedef struct {
+    long long stalled_ns; /* monotonic: since when no byte was taken, if the timeout has passed since then; */
+    long long ended_ns;   /* and when the send ended */
+    int error;            /* the errno that ended it; the kernel tells it only once */
+} transfer_rest;
+
 enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };
+
+/* Once per process, before the first transfer; more often does no harm. */
+INTERNAL void transfer_setup(void);
 
 /* Runs the handlers of signals that came, now and then: the loops of io that call us do not, and what waits does each time.  It is the
    first thing that an operation does, so that what a handler changes holds for this one.  0, or -1 with what one of them raised. */
@@ -55,12 +66,14 @@ INTERNAL int transfer_begin(const transfer_context *context);
 /* Receives once into `buffer`, waiting as the socket's timeout allows.  Returns the number of bytes (0: end of stream, or
    nbytes is 0, for which there is no system call), TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
    Called with the GIL, which it may release; the caller keeps csock and buffer alive. */
-INTERNAL Py_ssize_t transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes);
+INTERNAL Py_ssize_t transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes,
+                                  transfer_rest *rest);
 
 /* Sends until all is taken, the socket would block, its timeout has passed over the whole, or a signal came.  Returns how
    many bytes were taken, if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
    No Python code runs once a byte was taken, so the count cannot be lost.  GIL and ownership as above. */
-INTERNAL Py_ssize_t transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes);
+INTERNAL Py_ssize_t transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes,
+                                  transfer_rest *rest);
 
 /* The monotonic clock that the deadlines are on, in nanoseconds; 0 without a direct path. */
 INTERNAL long long transfer_clock_ns(void);

@@ -41,11 +41,11 @@ MUTATIONS["timeout cached at makefile"] = [
      "        self._timeout_occurred = False\n"
      "        csocket = getattr(sock, '_sock', sock)\n"
      "        self._timeout = CSocket.gettimeout(csocket) if isinstance(csocket, CSocket) else None\n"),
-    ("                return receive(recv_into, csocket, b)\n",
-     "                return receive(recv_into, csocket, b, self._timeout)\n"),
-    ("def receive(recv_into, csocket, b):\n", "def receive(recv_into, csocket, b, timeout):\n"),
-    ("    timeout = CSocket.gettimeout(csocket)\n    deadline = get_deadline(timeout)\n    args",
-     "    deadline = get_deadline(timeout)\n"
+    ("                return receive(recv_into, csocket, b, self)\n",
+     "                return receive(recv_into, csocket, b, self, self._timeout)\n"),
+    ("def receive(recv_into, csocket, b, stream):\n", "def receive(recv_into, csocket, b, stream, timeout):\n"),
+    ("    timeout = CSocket.gettimeout(csocket)\n    deadline = get_deadline(get_time(), timeout)\n    args",
+     "    deadline = get_deadline(get_time(), timeout)\n"
      "    if timeout and not wait_until(deadline, csocket, writing=False):\n"
      "        raise Timeout('timed out')\n"
      "    args"),
@@ -55,9 +55,9 @@ MUTATIONS["descriptor cached"] = [
      "        self._timeout_occurred = False\n"
      "        csocket = getattr(sock, '_sock', sock)\n"
      "        self._fd = CSocket.fileno(csocket) if isinstance(csocket, CSocket) else None\n"),
-    ("                return receive(recv_into, csocket, b)\n",
-     "                return receive(recv_into, csocket, b, self._fd)\n"),
-    ("def receive(recv_into, csocket, b):\n",
+    ("                return receive(recv_into, csocket, b, self)\n",
+     "                return receive(recv_into, csocket, b, self, self._fd)\n"),
+    ("def receive(recv_into, csocket, b, stream):\n",
      "def read_descriptor(fd, b):\n"
      "    import os\n"
      "    data = os.read(fd, len(b))\n"
@@ -65,7 +65,7 @@ MUTATIONS["descriptor cached"] = [
      "    return len(data)\n"
      "\n"
      "\n"
-     "def receive(recv_into, csocket, b, fd):\n"),
+     "def receive(recv_into, csocket, b, stream, fd):\n"),
     ("            return recv_into(*args)\n",
      "            if fd is not None and CSocket.fileno(csocket) != fd:\n"
      "                return read_descriptor(fd, b)\n"
@@ -94,8 +94,8 @@ MUTATIONS["wrong errno with None"] = [
      "                return None\n"),
 ]
 MUTATIONS["a write that loses its count"] = [
-    ("                if sent:\n                    return sent\n                if not is_interrupted(exc):\n",
-     "                if not is_interrupted(exc):\n"),
+    ("                if sent >= len(view) or deadline is None:\n                    return sent\n",
+     "                if sent >= len(view) or deadline is None:\n                    return sent if sent >= len(view) else None\n"),
 ]
 MUTATIONS["a write that sends twice"] = [
     ("send(view[sent:], flags)\n", "send(view[max(0, sent - 1):], flags)\n"),
@@ -141,8 +141,8 @@ MUTATIONS["an empty write that does not reach the socket"] = [
      "            csocket = find_csocket(send, \"send\")\n"),
 ]
 MUTATIONS["a read that offers the socket a part of the buffer"] = [
-    ("                return receive(recv_into, csocket, b)\n",
-     "                return receive(recv_into, csocket, memoryview(b)[:100])\n"),
+    ("                return receive(recv_into, csocket, b, self)\n",
+     "                return receive(recv_into, csocket, memoryview(b)[:100], self)\n"),
 ]
 MUTATIONS["a delegated call with one argument more"] = [
     ("            return delegate(sock, send, b)\n", "            return delegate(sock, lambda b: send(b, 0), b)\n"),

@@ -387,6 +387,14 @@ def test_eventlet_socket_is_served_only_by_install_of_its_class(before, after, i
     assert output == "%s\nclosed\n" % is_ours
 
 
+def test_eventlet_may_patch_the_socket_module_before_the_import(impl):
+    require("eventlet")
+    assert run_python(
+        "import eventlet; eventlet.monkey_patch()\n"
+        "import os; os.environ['BACKPORTS_MAKEFILE_IMPLEMENTATION'] = %r\n"
+        "import backports.makefile; print(backports.makefile.implementation)" % impl.name) == impl.name + "\n"
+
+
 # What looks into the stream.
 
 def test_buffered_stream_has_no_sock_of_its_own_but_its_raw_has(impl, tcp_pair):

@@ -3,16 +3,19 @@ import errno
 import functools
 import gc
 import io
+import os
 import signal
 import socket
+import struct
 import sys
+import time
 
 import _socket
 import pytest
 
 import backports.makefile
 from conftest import INTERPRETER, OURS, get_name
-from running import adopt
+from running import Worker, adopt, run_script
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -531,3 +534,130 @@ def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(implementati
     with pytest.raises(error):
         implementation.makefile(ours, "wb", 0).write(buffer)
     assert buffer.asked == 1
+
+
+def connect_tcp(closing, **room):
+    """A pair of TCP sockets, and a function that lets the second one reset the connection."""
+    listener = closing(socket.socket())
+    ours = closing(socket.socket())
+    for sock, option in (listener, socket.SO_RCVBUF), (ours, socket.SO_SNDBUF):
+        if room:
+            sock.setsockopt(socket.SOL_SOCKET, option, room["nbytes"])
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1)
+    ours.connect(listener.getsockname())
+    peer = closing(listener.accept()[0])
+
+    def reset():
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+
+    return ours, reset
+
+
+@pytest.mark.parametrize("timeout", [30, None])
+def test_error_of_a_write_that_sent_something_is_told_to_who_uses_the_socket_next(any_impl, closing, timeout):
+    ours, reset = connect_tcp(closing)
+    ours.settimeout(timeout)
+    raw = any_impl.makefile(ours, "wb", 0)
+    data = b"x" * (1 << 26)
+    writer = Worker(raw.write, data)
+    if any_impl.name != "interpreter" or timeout is None:
+        writer.wait_until_blocked()
+    else:
+        writer.join()  # it sends once
+    reset()
+    assert 0 < writer.get() < len(data)
+    with pytest.raises(EnvironmentError) as caught:
+        ours.recv(1)
+    assert caught.value.errno == errno.ECONNRESET
+
+
+@pytest.mark.parametrize("operation", [lambda raw: raw.write(b"more"), lambda raw: raw.read(1)], ids=["write", "read"])
+def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation(any_impl, closing, operation):
+    ours, reset = connect_tcp(closing, nbytes=1)
+    ours.setblocking(False)
+    for _ in range(20):  # until the system has moved on as much as it will
+        with pytest.raises(socket.error):
+            while True:
+                ours.send(b"x" * 1000)
+        time.sleep(0.005)
+    ours.setblocking(True)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # room for a part, which goes no further
+    raw = any_impl.makefile(ours, "rwb", 0)
+    data = b"x" * 16000
+    writer = Worker(raw.write, data)
+    writer.wait_until_blocked()
+    reset()
+    assert 0 < writer.get() < len(data)
+    with pytest.raises(EnvironmentError) as caught:
+        operation(raw)
+    assert caught.value.errno == errno.ECONNRESET
+    assert raw.read(1) == b""  # it is told once
+
+
+def test_buffer_that_nobody_takes_times_out_once(any_impl, closing):
+    ours, peer = map(closing, socket.socketpair())
+    ours.settimeout(0.5)
+    stream = any_impl.makefile(ours, "wb")
+    start = time.time()
+    with pytest.raises(socket.timeout):
+        stream.write(b"x" * (1 << 22))
+        stream.flush()
+    assert 0.4 < time.time() - start < 0.9
+    stream.close()
+
+
+def test_write_some_time_after_one_whose_time_was_up_waits_anew(any_impl, closing):
+    ours, peer = map(closing, socket.socketpair())
+    ours.settimeout(0.3)
+    raw = any_impl.makefile(ours, "wb", 0)
+    while raw.write(b"x" * (1 << 22)) == 1 << 22:
+        pass
+    time.sleep(0.2)
+    start = time.time()
+    with pytest.raises(socket.timeout):
+        raw.write(b"x" * (1 << 22))
+    assert 0.2 < time.time() - start < 0.9
+
+
+@pytest.mark.skipif(PYPY or WITHOUT_GIL or not os.path.exists("/proc/self/status"), reason="told by a GIL, and by Linux")
+def test_child_does_not_hand_the_gil_over_to_threads_of_the_parent(c_impl):
+    assert run_script("""
+import threading, time
+set_interval, long, short = getattr(sys, "setswitchinterval", None), 10, 0.005
+if set_interval is None:
+    set_interval, long, short = sys.setcheckinterval, 10 ** 8, 100
+set_interval(long)
+
+def count_switches():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("voluntary"))
+
+def compute():
+    while True:
+        pass
+
+(left, right), (ready, feeder) = socket.socketpair(), socket.socketpair()
+reading, writing, reader = makefile(left, "rb", 0), makefile(right, "wb", 0), makefile(ready, "rb", 0)
+other = threading.Thread(target=reading.read, args=(10,))
+other.start()
+time.sleep(0.2)
+feeder.sendall(b"x" * 1000)
+writing.write(b"wake")  # keeps the GIL, for which `other` is waiting soon
+end = time.time() + 0.05
+while time.time() < end:
+    pass
+child = os.fork()
+if child == 0:
+    set_interval(short)
+    computing = threading.Thread(target=compute)
+    computing.daemon = True
+    computing.start()
+    before = count_switches()
+    for _ in range(1000):
+        reader.read(1)
+    os.write(1, str(count_switches() - before < 50).encode())
+    os._exit(0)
+os.waitpid(child, 0)
+""", c_impl, options=["-W", "ignore"]) == "True"

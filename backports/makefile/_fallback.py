@@ -13,6 +13,7 @@ from __future__ import absolute_import  # 2.7 would look for each module in this
 import errno
 import io
 import operator
+import os
 import select
 import socket
 import sys
@@ -32,6 +33,10 @@ BLOCKING_ERRNOS = (errno.EAGAIN, errno.EWOULDBLOCK)
 MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 MIN_WAIT_S = 0.001 if PYPY else 0.0  # where the wait comes first, it has to be one
 MAX_WAIT_S = 3600.0  # poll() counts in a C int of milliseconds: longer waits are made of several
+REST_S = 0.05  # a send that comes this soon after one whose time was up is the rest of it, which a buffer sends
+READY = 1
+# What poll() says of a socket that has an error to tell, or nobody to send to; select() does not.
+ENDED = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
 
 ABSENT = object()
 # What an object that is no buffer raises, none as wanted, or none any more; all else a `__buffer__` in Python code (3.12) raised.
@@ -81,34 +86,32 @@ def is_interrupted(exc):
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
 
-def get_deadline(timeout):
+def get_deadline(start, timeout):
     """The time, in seconds of `get_time`, at which a socket timeout of *timeout* seconds has passed; None for no wait."""
-    return get_time() + max(timeout, MIN_WAIT_S) if timeout else None
+    return start + max(timeout, MIN_WAIT_S) if timeout else None
 
 
 def wait_until(deadline, csocket, writing):
-    """Wait until *csocket* is ready: True, or False when *deadline* has passed.  Signal handlers run meanwhile."""
+    """Wait until *csocket* is ready: what poll() says of it, or 0 when *deadline* has passed.  Signal handlers run meanwhile."""
     while True:
         remaining = deadline - get_time()
         fd = CSocket.fileno(csocket)  # anew each time: it may have been closed or detached during a wait
         if fd < 0:
-            return True  # the call that follows will say what is wrong
+            return READY  # the call that follows will say what is wrong
         if remaining <= 0:
-            return False
+            return 0
         remaining = min(MAX_WAIT_S, remaining)  # in this order NaN, which 2.7 takes for a timeout, waits for ever
         try:
             if hasattr(select, "poll"):
                 poll = select.poll()
                 poll.register(fd, select.POLLOUT if writing else select.POLLIN)
-                ready = poll.poll(int(remaining * 1000) + 1)
-            else:
-                ready = any(select.select([] if writing else [fd], [fd] if writing else [], [], remaining))
+                for _, events in poll.poll(int(remaining * 1000) + 1):
+                    return events
+            elif any(select.select([] if writing else [fd], [fd] if writing else [], [], remaining)):
+                return READY
         except select.error as exc:
             if not is_interrupted(exc):
                 raise
-        else:
-            if ready:
-                return True
 
 
 # --- The delegating path ----------------------------------------------------------------------------------------------
@@ -175,15 +178,16 @@ def count_bytes(b):
 
 # --- The direct path: receiving ---------------------------------------------------------------------------------------
 
-def receive(recv_into, csocket, b):
+def receive(recv_into, csocket, b, stream):
     """One call of the interpreter's own `recv_into` for the whole of *b*; what it returned or raised.
 
     With a timeout it must not rely on the descriptor being non-blocking: a duplicate of the socket may have made it blocking.
     """
     if has_no_room(b):
         return 0  # 2.7's own would ask the system, and be told that nothing is there
+    tell_error(stream)
     timeout = CSocket.gettimeout(csocket)
-    deadline = get_deadline(timeout)
+    deadline = get_deadline(get_time(), timeout)
     args = (b,) if timeout is None else (b, 0, MSG_DONTWAIT)
     waits = PYPY
     while True:
@@ -208,7 +212,22 @@ def has_no_room(b):
 
 # --- The direct path: sending -----------------------------------------------------------------------------------------
 
-def send_persistently(send, csocket, b):
+def tell_error(stream):
+    """Raise the error that ended the last send of *stream*, if there was one that was not told yet."""
+    if stream._untold is not None:
+        number, stream._untold = stream._untold, None
+        raise socket.error(number, os.strerror(number))
+
+
+def take_stalled(stream):
+    """Since when nothing was taken, if the send that begins now is the rest of one whose time was up; else None."""
+    if stream._stalled is None:
+        return None
+    (since, ended), stream._stalled = stream._stalled, None
+    return since if get_time() - ended < REST_S else None
+
+
+def send_persistently(send, csocket, b, stream):
     """Send *b* by the interpreter's own `send` until all is taken, and return the number of bytes sent.
 
     A socket that would block, a timeout (of the whole), an error or a signal ends it early: after progress with the
@@ -217,27 +236,40 @@ def send_persistently(send, csocket, b):
     view = view_bytes(b)
     if view is None:
         return send(b)  # its own result or error
+    tell_error(stream)
     try:
         timeout = CSocket.gettimeout(csocket)
-        deadline = get_deadline(timeout)
+        idle = take_stalled(stream)
+        waits = PYPY or idle is not None
+        if idle is None:
+            idle = get_time()
+        deadline = get_deadline(idle, timeout)
         flags = 0 if timeout is None else MSG_DONTWAIT
         sent = 0
-        waits = PYPY
         while True:
-            if waits and deadline is not None and not wait_until(deadline, csocket, writing=True):
-                if sent:
+            if waits and deadline is not None:
+                events = wait_until(deadline, csocket, writing=True)
+                if not events:
+                    if not sent:
+                        raise Timeout("timed out")
+                    stream._stalled = idle, get_time()
                     return sent
-                raise Timeout("timed out")
+                if sent and events & ENDED:
+                    return sent  # whoever uses the socket next is told
             try:
                 sent += send(view[sent:], flags)
             except EnvironmentError as exc:
                 if sent:
+                    if not (isinstance(exc, Timeout) or is_would_block(exc) or is_interrupted(exc)):
+                        stream._untold = exc.errno
                     return sent
                 if not is_interrupted(exc):
                     raise
             else:
-                if sent >= len(view):
+                # Without a timeout only a signal or an error makes it less.
+                if sent >= len(view) or deadline is None:
                     return sent
+                idle = get_time()
             waits = True
     finally:  # or a kept traceback would keep the caller's bytearray from being resized
         if not PY2:
@@ -281,6 +313,10 @@ class SocketIO(io.RawIOBase):
     # the socket object, while it is open, answers with that one's own method.
     _csocket = None
     _own = ()
+    # What a send that ended early leaves for the next transfer: the errno that ended it, which the system tells only once; and, if
+    # the timeout had passed, (since when no byte was taken, when the send ended).
+    _untold = None
+    _stalled = None
 
     def __init__(self, sock, mode):
         if mode not in ("r", "w", "rw", "rb", "wb", "rwb"):
@@ -321,7 +357,7 @@ class SocketIO(io.RawIOBase):
             recv_into = self._find(sock, "recv_into")
             csocket = find_csocket(recv_into, "recv_into")
             if csocket is not None:
-                return receive(recv_into, csocket, b)
+                return receive(recv_into, csocket, b, self)
             return delegate(sock, recv_into, b)
         except Timeout:
             self._timeout_occurred = True
@@ -382,7 +418,7 @@ class SocketIO(io.RawIOBase):
                 return send_by_sendall(sendall, b)
             csocket = find_csocket(send, "send")
             if csocket is not None:
-                return send_persistently(send, csocket, b)
+                return send_persistently(send, csocket, b, self)
             return delegate(sock, send, b)
         except EnvironmentError as exc:
             if is_would_block(exc):
