@@ -76,6 +76,12 @@ def alarm(handler, first, interval=0.0):
             signal.setitimer(signal.ITIMER_REAL, max(old_first - (time.time() - started), 0.001), old_interval)
 
 
+def once(call):
+    """A function that makes the call the first time only, for an alarm that comes again, should the first come just before a wait."""
+    calls = [call]
+    return lambda: calls and calls.pop()()
+
+
 @pytest.fixture
 def watchdog():
     """Makes a test fail that blocks in a system call for ever."""

@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
 from fakes import ScriptedSocket
-from running import HANGING, Worker, alarm, finish_script, get_outcome, receive_all, start_script, watchdog  # noqa: F401
+from running import HANGING, Worker, alarm, finish_script, get_outcome, once, receive_all, start_script, watchdog  # noqa: F401
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -242,7 +242,7 @@ class TestRead(object):
         ours.settimeout(HANGING)
         raw = any_impl.makefile(ours, "rb", 0)
         spare = os.dup(ours.fileno())  # so that the socket ends with a descriptor of its own
-        with alarm(lambda: os.close(ours.fileno()), 0.01):
+        with alarm(once(lambda: os.close(ours.fileno())), 0.01, 0.5):
             with pytest.raises(socket.error) as caught:
                 raw.readinto(bytearray(4))
         os.dup2(spare, ours.fileno())
@@ -392,13 +392,13 @@ class TestTimeout(object):
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "rwb", 0)
-        with alarm(lambda: peer.sendall(b"data"), 0.01):
+        with alarm(once(lambda: peer.sendall(b"data")), 0.01, 0.5):
             assert raw.read(4) == b"data"
         peer.sendall(b"more")
         assert raw.read(4) == b"more"
         filled = fill(ours)
         drained = []
-        with alarm(lambda: drained.append(drain(peer)), 0.01):
+        with alarm(once(lambda: drained.append(drain(peer))), 0.01, 0.5):
             assert raw.write(b"data") == 4
         assert b"".join(drained) + drain(peer) == b"." * filled + b"data"
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import HANGING, adopt, alarm, get_outcome, is_open, receive_all, run_script, watchdog, Worker  # noqa: F401
+from running import HANGING, adopt, alarm, get_outcome, is_open, once, receive_all, run_script, watchdog, Worker  # noqa: F401
 
 try:
     from unittest import mock
@@ -768,7 +768,7 @@ class TestNothingCached(object):
             detached.append(ours.detach())
             os.dup2(recycled.fileno(), detached[0])
 
-        with alarm(detach, 0.01):
+        with alarm(once(detach), 0.01, 0.5):
             with pytest.raises(socket.error) as caught:
                 raw.readinto(bytearray(64))
         os.close(detached[0])
@@ -791,7 +791,7 @@ class TestNothingCached(object):
             detached.append(ours.detach())
             os.dup2(recycled.fileno(), detached[0])
 
-        with alarm(detach, 0.01):
+        with alarm(once(detach), 0.01, 0.5):
             with pytest.raises(socket.error) as caught:
                 raw.write(b"not yours")
         os.close(detached[0])
