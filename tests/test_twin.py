@@ -87,6 +87,24 @@ def test_wait_that_the_system_refuses_gives_its_error(csocket, monkeypatch):
     assert caught.value.args[0] == errno.ENOMEM
 
 
+def test_error_that_ends_a_send_after_some_bytes_is_told_by_the_next_transfer(csocket):
+    ours, peer = csocket
+    ours.settimeout(30)
+    stream = _fallback.SocketIO(ours, "rw")
+
+    def send(view, flags):
+        if len(view) == 4:
+            return 3
+        raise socket.error(errno.ECONNRESET, "reset")
+
+    assert _fallback.send_persistently(send, ours, b"data", stream) == 3
+    peer.send(b"more")
+    with pytest.raises(socket.error) as caught:
+        stream.readinto(bytearray(4))
+    assert caught.value.errno == errno.ECONNRESET
+    assert stream.readinto(bytearray(4)) == 4
+
+
 class Interrupted(ScriptedSocket):
     """Every call of it ends with EINTR, as 2.7's do under a timer's signals."""
 
