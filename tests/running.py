@@ -128,6 +128,7 @@ def finish_script(process):
         output, complaints = process.communicate()
     finally:
         killer.cancel()
+        killer.join()  # ASan's allocator hangs in a child that is forked while another thread allocates
     assert (process.returncode, complaints) == (0, ""), complaints
     return output
 
