@@ -292,8 +292,9 @@ deadline_after(long long start_ns, double timeout_s)
 
 /* Since when the stream has waited for what this transfer waits for: a send may be the rest of one whose time was up. */
 static long long
-waiting_since(const transfer *self, long long now_ns)
+waiting_since(const transfer *self)
 {
+    long long now_ns = transfer_clock_ns();
     long long stalled_ns = FIELD_LOAD(self->rest->stalled_ns);
 
     return self->direction == DIRECTION_SEND && stalled_ns != 0 && now_ns - FIELD_LOAD(self->rest->ended_ns) < REST_NS
@@ -315,10 +316,6 @@ transfer_await(transfer *self, int resuming)
     if (resuming ? serve_signals_later() : serve_signals() < 0) { /* those that came before this wait do not end it */
         return resuming ? AWAIT_INTERRUPTED : AWAIT_ERROR;
     }
-    now_ns = transfer_clock_ns();
-    if (self->idle_ns == 0) {
-        self->idle_ns = now_ns;
-    }
     if (self->deadline_ns == 0) {
         PyObject *timeout = self->context->methods->gettimeout(self->csock, NULL);
         double timeout_s;
@@ -335,7 +332,11 @@ transfer_await(transfer *self, int resuming)
         if (timeout_s == 0.0) {
             return AWAIT_WOULD_BLOCK;
         }
-        self->deadline_ns = deadline_after(waiting_since(self, now_ns), timeout_s);
+        self->deadline_ns = deadline_after(waiting_since(self), timeout_s);
+    }
+    now_ns = transfer_clock_ns();
+    if (self->idle_ns == 0) {
+        self->idle_ns = now_ns;
     }
     remaining_ns = self->deadline_ns - now_ns;
     if (remaining_ns <= 0) {

@@ -69,9 +69,10 @@ INTERNAL int transfer_begin(const transfer_context *context);
 INTERNAL Py_ssize_t transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes,
                                   transfer_rest *rest);
 
-/* Sends until all is taken, the socket would block, its timeout has passed over the whole, or a signal came.  Returns how
-   many bytes were taken, if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
-   No Python code runs once a byte was taken, so the count cannot be lost.  GIL and ownership as above. */
+/* Sends until all is taken, the socket would block, its timeout has passed over the whole, a signal came, or, after some bytes, the
+   socket has an error to tell.  Returns how many bytes were taken, if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or
+   TRANSFER_ERROR with an exception set.  No Python code runs once a byte was taken, so the count cannot be lost.  GIL and ownership
+   as above. */
 INTERNAL Py_ssize_t transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes,
                                   transfer_rest *rest);
 

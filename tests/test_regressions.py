@@ -536,13 +536,13 @@ def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(implementati
     assert buffer.asked == 1
 
 
-def connect_tcp(closing, **room):
-    """A pair of TCP sockets, and a function that lets the second one reset the connection."""
+def connect_tcp(closing, room=None):
+    """A TCP socket, with so much room in the system if told, and a function that lets its peer reset the connection."""
     listener = closing(socket.socket())
     ours = closing(socket.socket())
     for sock, option in (listener, socket.SO_RCVBUF), (ours, socket.SO_SNDBUF):
-        if room:
-            sock.setsockopt(socket.SOL_SOCKET, option, room["nbytes"])
+        if room is not None:
+            sock.setsockopt(socket.SOL_SOCKET, option, room)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1)
     ours.connect(listener.getsockname())
@@ -575,7 +575,7 @@ def test_error_of_a_write_that_sent_something_is_told_to_who_uses_the_socket_nex
 
 @pytest.mark.parametrize("operation", [lambda raw: raw.write(b"more"), lambda raw: raw.read(1)], ids=["write", "read"])
 def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation(any_impl, closing, operation):
-    ours, reset = connect_tcp(closing, nbytes=1)
+    ours, reset = connect_tcp(closing, room=1)
     ours.setblocking(False)
     for _ in range(20):  # until the system has moved on as much as it will
         with pytest.raises(socket.error):

@@ -34,7 +34,7 @@ MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 MIN_WAIT_S = 0.001 if PYPY else 0.0  # where the wait comes first, it has to be one
 MAX_WAIT_S = 3600.0  # poll() counts in a C int of milliseconds: longer waits are made of several
 REST_S = 0.05  # a send that comes this soon after one whose time was up is the rest of it, which a buffer sends
-READY = 1
+READY = 1  # as poll() says POLLIN
 # What poll() says of a socket that has an error to tell, or nobody to send to; select() does not.
 ENDED = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
 
