@@ -20,24 +20,37 @@
 #if HAVE_MODULE_STATE
 static struct PyModuleDef makefile_module;
 
+makefile_first first_module;
+
 makefile_state *
-state_of(PyTypeObject *type)
+state_search(PyTypeObject *type)
 {
     PyObject *module = PyType_GetModuleByDef(type, &makefile_module);
 
     return module == NULL ? NULL : PyModule_GetState(module);
 }
-#else
-/* Before 3.11 a subclass cannot tell its module, and before 3.9 a module does not live as long as its streams: one state for the
-   process, as _socket itself has there. */
-static makefile_state static_state;
 
-makefile_state *
-state_of(PyTypeObject *type)
+/* Other interpreters may import it at the same moment: `state` tells who came first, and `socketio_type` that it is all there. */
+static void
+state_remember(makefile_state *state)
 {
-    (void)type;
-    return &static_state;
+    makefile_state *none = NULL;
+
+    if (__atomic_compare_exchange_n(&first_module.state, &none, state, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(&first_module.socketio_type, (PyTypeObject *)state->socketio_type, __ATOMIC_RELEASE);
+    }
 }
+
+static void
+state_forget(makefile_state *state)
+{
+    if (__atomic_load_n(&first_module.state, __ATOMIC_ACQUIRE) == state) {
+        __atomic_store_n(&first_module.socketio_type, NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&first_module.state, NULL, __ATOMIC_RELEASE);
+    }
+}
+#else
+makefile_state static_state;
 #endif
 
 PyObject *
@@ -837,6 +850,7 @@ module_exec(PyObject *module)
     if (state_fill(state, module) < 0) {
         return -1; /* the module dies, and its state with it */
     }
+    state_remember(state);
 #else
     makefile_state *state = &static_state;
 
@@ -889,6 +903,7 @@ module_free(void *module)
     makefile_state *state = PyModule_GetState(module);
 
     if (state != NULL) {
+        state_forget(state);
         state_drop(state);
     }
 }

@@ -7,6 +7,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#if PY_VERSION_HEX >= 0x03000000 && PY_VERSION_HEX < 0x030B0000 /* Python.h has it from 3.11 on */
+#include <longintrepr.h>
+#endif
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,6 +76,13 @@
 #define INTERNAL
 #endif
 
+/* For a function that a small read or write nearly always does without: it stays out of their way, and costs them no registers. */
+#if defined(__GNUC__)
+#define SELDOM __attribute__((noinline, cold))
+#else
+#define SELDOM
+#endif
+
 /* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
 
 #if PYTHON2
@@ -124,14 +135,17 @@ is_int(PyObject *object)
 #endif
 }
 
-/* A file descriptor from what `fileno()` returned; steals nothing; -1 is a value, so look at PyErr_Occurred(). */
+/* The value of an int object that fits. */
 static inline long
 int_as_long(PyObject *object)
 {
 #if PYTHON2
-    return PyInt_AsLong(object);
+    return PyInt_AS_LONG(object);
+#elif PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Long_IsCompact((PyLongObject *)object) ? (long)PyUnstable_Long_CompactValue((PyLongObject *)object)
+                                                             : PyLong_AsLong(object);
 #else
-    return PyLong_AsLong(object);
+    return Py_SIZE(object) == 1 ? (long)((PyLongObject *)object)->ob_digit[0] : PyLong_AsLong(object);
 #endif
 }
 
@@ -229,37 +243,56 @@ type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
 #endif
 }
 
-/* A number that stands for all that a type adds to `base`, the next class in its order of look-up: no other dict has it, nor this one
-   when a key was added.  0 where there is none to be had.  (A type's own version is used again after sys._clear_type_cache().) */
+/* A number that stands for what the type, up to `base` in its order of look-up, has under each name: it was never another's, and is
+   another once something changed.  0 where there is none to be had, or none yet (see type_give_version). */
 static inline uint64_t
-type_additions_version(PyTypeObject *type, PyTypeObject *base)
+type_version(PyTypeObject *type, PyTypeObject *base)
 {
-#if !PYTHON2 && PY_VERSION_HEX < 0x030C0000 /* PEP 509 */
+#if PYTHON2 || defined(Py_GIL_DISABLED)
+    (void)type, (void)base;
+    return 0;
+#elif PY_VERSION_HEX >= 0x030C0000
+    (void)base; /* it stands for all classes of the type */
+    return type->tp_version_tag;
+#else /* The type's own is used again after sys._clear_type_cache().  That of its dict is not (PEP 509), and tells all if `base` is next. */
     PyObject *mro = type->tp_mro;
 
-    if (mro != NULL && PyTuple_GET_SIZE(mro) > 1 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)base &&
-        PyTuple_GET_ITEM(mro, 0) == (PyObject *)type) {
-        return ((PyDictObject *)type->tp_dict)->ma_version_tag;
-    }
-#else
-    (void)type, (void)base;
+    return mro != NULL && PyTuple_GET_SIZE(mro) > 1 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)base &&
+                   PyTuple_GET_ITEM(mro, 0) == (PyObject *)type
+               ? ((PyDictObject *)type->tp_dict)->ma_version_tag
+               : 0;
 #endif
-    return 0;
 }
 
-/* Can nobody's __eq__ change what is found in the dict? */
-static inline int
-dict_has_plain_keys(PyObject *dict)
+static inline void
+type_give_version(PyTypeObject *type)
 {
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
+#if PY_VERSION_HEX >= 0x030C0000
+    (void)PyUnstable_Type_AssignVersionTag(type); /* a type that has changed too often gets none */
+#else
+    (void)type;
+#endif
+}
 
-    while (PyDict_Next(dict, &position, &key, &value)) {
-        if (!PyUnicode_CheckExact(key)) {
-            return 0;
+/* Does the type's version tell all?  Not of a class in its order of look-up that is none of its bases, which only a metaclass puts there;
+   nor of a key whose __eq__ changes its mind, in a class before `end`. */
+static inline int
+type_version_tells(PyTypeObject *type, PyTypeObject *end)
+{
+    PyObject *mro = type->tp_mro, *key, *value;
+    int plain = Py_TYPE(type) == &PyType_Type;
+    Py_ssize_t i;
+
+    for (i = 0; plain && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
+        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
+        Py_ssize_t position = 0;
+
+        while (plain && dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
+            plain = PyUnicode_CheckExact(key);
         }
+        Py_XDECREF(dict);
     }
-    return 1;
+    return plain;
 }
 
 /* Do the object's attributes come from its classes alone, found there in Python's usual way? */

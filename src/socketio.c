@@ -45,14 +45,14 @@ FASTCALL_PROTOTYPE(socketio_read);
 
 /* ---- The stream's own state ------------------------------------------------------------------------------------- */
 
-static int
+static inline int
 is_exact(const SocketIO *self, const makefile_state *state)
 {
     return (PyObject *)Py_TYPE(self) == state->socketio_type;
 }
 
 /* Can no method of this stream have been overridden, but on SocketIO itself? */
-static int
+static inline int
 is_plain(const SocketIO *self, const makefile_state *state)
 {
     return is_exact(self, state) && (self->dict == NULL || PyDict_Size(self->dict) == 0);
@@ -128,7 +128,7 @@ typedef enum { OPERATION_READ, OPERATION_WRITE, OPERATION_ANY } operation;
 
 /* begin_operation for a stream that is not plain, or not fit for it: asks as the interpreter's own does, in its order, so
    that its words come out. */
-static PyObject *
+SELDOM static PyObject *
 begin_operation_by_name(SocketIO *self, const makefile_state *state, operation wanted)
 {
     if (call_check((PyObject *)self, state->str_check_closed) < 0) {
@@ -158,7 +158,7 @@ begin_operation_by_name(SocketIO *self, const makefile_state *state, operation w
 }
 
 /* A new reference to the sock if the stream may do what is wanted, else NULL with the interpreter's own exception. */
-static PyObject *
+static inline PyObject *
 begin_operation(SocketIO *self, const makefile_state *state, operation wanted)
 {
     PyObject *sock = NULL;
@@ -241,45 +241,47 @@ python2_endpoint(endpoint *found, SocketIO *self, const makefile_state *state, P
 
 /* Would Python bind the C socket type's own method to the sock, whose classes nobody can change behind the interpreter's back?  Then
    the binding can be spared. */
-static int
-inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+SELDOM static int
+search_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
     PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
     uint64_t version;
 
-    if (!has_class_attributes_only(sock)) {
+    if (!has_class_attributes_only(sock) || !PyObject_TypeCheck(sock, csocket_type)) {
         return 0;
     }
-    version = type_additions_version(type, csocket_type);
-    if (version != 0 && version == own->inherited_with) {
-        return 1;
-    }
-    if (!PyObject_TypeCheck(sock, csocket_type) || type_defines_before(type, csocket_type, name) != 0) {
+    type_give_version(type);
+    version = type_version(type, csocket_type);
+    if (type_defines_before(type, csocket_type, name) != 0) {
         return 0;
     }
-    if (version != 0 && dict_has_plain_keys(type->tp_dict)) {
+    if (version != 0 && type_version_tells(type, csocket_type)) {
         own->inherited_with = version;
     }
     return 1;
 }
 
-/* Looks `name` up on the sock exactly as Python would.  0, or -1 with its exception. */
-static int
-endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+/* The same, without a search if the sock's class is the one that was searched last. */
+static inline int
+inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+{
+    uint64_t version = type_version(Py_TYPE(sock), (PyTypeObject *)state->csocket_type);
+
+    return (version != 0 && version == own->inherited_with) || search_own_method(state, sock, name, own);
+}
+
+/* endpoint_find for a method that has to be bound. */
+SELDOM static int
+endpoint_bind(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
     found->csocket = NULL;
-    if (HAVE_DIRECT_PATH && inherits_own_method(state, sock, name, own)) {
-        found->method = NULL;
-        found->csocket = sock;
-        return 0;
-    }
     found->method = PyObject_GetAttr(sock, name);
 #if PYTHON2
     if (found->method != NULL && self->csocket != NULL) {
         python2_endpoint(found, self, state, sock, name, own);
     }
 #else
-    (void)self;
+    (void)self, (void)state;
 #endif
     if (found->method == NULL) {
         return -1;
@@ -288,6 +290,18 @@ endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyOb
         found->csocket = method_csocket(found->method, own);
     }
     return 0;
+}
+
+/* Looks `name` up on the sock exactly as Python would.  0, or -1 with its exception. */
+static inline int
+endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+{
+    if (HAVE_DIRECT_PATH && inherits_own_method(state, sock, name, own)) {
+        found->method = NULL;
+        found->csocket = sock;
+        return 0;
+    }
+    return endpoint_bind(found, self, state, sock, name, own);
 }
 
 /* The method itself, when its work cannot be done directly after all: borrowed from the endpoint, or NULL with an exception. */
@@ -437,6 +451,13 @@ with_errno(PyObject *result)
 static int
 endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 {
+    if (flags == PyBUF_SIMPLE &&
+        PyBytes_CheckExact(buffer)) { /* the usual one to write, which its owner's reference keeps as it is */
+        view->obj = NULL;
+        view->buf = PyBytes_AS_STRING(buffer);
+        view->len = PyBytes_GET_SIZE(buffer);
+        return 1;
+    }
     if (PyObject_GetBuffer(buffer, view, flags) == 0) {
         return 1;
     }

@@ -87,9 +87,36 @@ typedef struct {
     int reports_finalizer_errors; /* through sys.unraisablehook */
 } makefile_state;
 
+#if HAVE_MODULE_STATE
+/* The module that was imported first, which is nearly always the one that is asked for: its SocketIO, and its state.  NULL when it
+   is gone. */
+typedef struct {
+    PyTypeObject *socketio_type;
+    makefile_state *state;
+} makefile_first;
+
+INTERNAL extern makefile_first first_module;
+
+/* state_of for any type. */
+INTERNAL SELDOM makefile_state *state_search(PyTypeObject *type);
+#else
+/* Before 3.11 a subclass cannot tell its module, and before 3.9 a module does not live as long as its streams: one state for the
+   process, as _socket itself has there. */
+INTERNAL extern makefile_state static_state;
+#endif
+
 /* The state of the module that made this type, or one of its bases.  NULL, with an exception, when there is none any more (the
    interpreter is being taken apart). */
-INTERNAL makefile_state *state_of(PyTypeObject *type);
+static inline makefile_state *
+state_of(PyTypeObject *type)
+{
+#if HAVE_MODULE_STATE
+    return type == __atomic_load_n(&first_module.socketio_type, __ATOMIC_ACQUIRE) ? first_module.state : state_search(type);
+#else
+    (void)type;
+    return &static_state;
+#endif
+}
 
 /* The io module of the interpreter that runs now, and its UnsupportedOperation: new references, or NULL with an exception. */
 INTERNAL PyObject *io_module(const makefile_state *state);

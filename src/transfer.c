@@ -41,7 +41,7 @@
    asks gets it back, so that this is all the time there is. */
 #define HANDOVER_NS (PYTHON2 ? 250000LL : 30000LL)
 
-#define TRANSFERS_PER_LOOK 16u /* at signals */
+#define TRANSFERS_PER_LOOK 16 /* at signals */
 
 /* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends. */
 #define REST_NS (50 * NS_PER_MS)
@@ -60,11 +60,13 @@ typedef struct {
     int blocking;          /* the last system call was one that waits by itself */
 } transfer;
 
-/* What came of one system call: bytes, or an errno that says why there were none. */
+/* What came of one system call: bytes, or an errno that says why there were none; or RAISED, with an exception set, when it was not made. */
 typedef struct {
     Py_ssize_t nbytes;
     int error;
 } attempt;
+
+enum { RAISED = -1 };
 
 typedef enum { AWAIT_READY, AWAIT_BLOCKING, AWAIT_WOULD_BLOCK, AWAIT_TIMED_OUT, AWAIT_INTERRUPTED, AWAIT_ERROR } awaited;
 
@@ -77,7 +79,7 @@ transfer_clock_ns(void)
 }
 
 /* The descriptor, -1 for a closed socket (the system call then says EBADF); or -1 with an exception set. */
-static int
+static inline int
 csocket_fileno(const transfer *self)
 {
     PyObject *number = self->context->methods->fileno(self->csock, NULL);
@@ -162,30 +164,33 @@ hand_over(gil_turn *turn, long long for_ns)
     } while (end_ns != 0 && transfer_clock_ns() < end_ns);
     enter_gil(turn, thread);
 }
-#endif
 
-/* May this attempt keep the GIL?  Before it says yes, it lets others have it if that is due. */
-static int
-keep_gil(const transfer *self)
+/* Are there others whom this attempt should let go first?  A transfer that is back wants the GIL; and on one machine a send does the
+   receiver's part as well, which takes long enough to be the time of one that is under way. */
+static inline int
+others_return(const gil_turn *turn)
 {
-#ifndef Py_GIL_DISABLED
-    gil_turn *turn = self->context->turn;
-    int returning;
-#endif
+    return __atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0;
+}
 
-    if (self->nbytes > KEEP_GIL_NBYTES) {
+static inline int
+others_move(const gil_turn *turn)
+{
+    return __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0;
+}
+
+/* keep_gil where something speaks against it. */
+SELDOM static int
+keep_gil_beside(gil_turn *turn, direction direction)
+{
+    forget_parent(turn);
+    if (direction == DIRECTION_SEND && (others_return(turn) || others_move(turn))) {
         return 0;
     }
-#ifndef Py_GIL_DISABLED
-    forget_parent(turn);
-    returning = __atomic_load_n(&turn->returning, __ATOMIC_RELAXED) > 0;
-    if (self->direction == DIRECTION_SEND && (returning || __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0)) {
-        return 0; /* on one machine a send does the receiver's part as well: long enough to be theirs */
-    }
-    if (returning) {
+    if (others_return(turn)) {
         hand_over(turn, 0); /* it is awake: a moment will do */
     }
-    else if (++turn->kept % KEPT_PER_CHECK == 0) {
+    else if (turn->kept % KEPT_PER_CHECK == 0) {
         long long now_ns = transfer_clock_ns();
 
         if (turn->kept == KEPT_PER_CHECK || now_ns - turn->checked_ns > GAP_NS) {
@@ -196,11 +201,30 @@ keep_gil(const transfer *self)
             hand_over(turn, HANDOVER_NS);
         }
     }
+    return 1;
+}
+#endif
+
+/* May this attempt keep the GIL?  Before it says yes, it lets others have it if that is due. */
+static inline int
+keep_gil(const transfer *self)
+{
+    gil_turn *turn = self->context->turn;
+
+    if (self->nbytes > KEEP_GIL_NBYTES) {
+        return 0;
+    }
+#ifndef Py_GIL_DISABLED
+    if (++turn->kept % KEPT_PER_CHECK == 0 || others_return(turn) || (self->direction == DIRECTION_SEND && others_move(turn))) {
+        return keep_gil_beside(turn, self->direction);
+    }
+#else
+    (void)turn;
 #endif
     return 1;
 }
 
-static attempt
+static inline attempt
 system_call(const transfer *self, int fd, int flags)
 {
     attempt result;
@@ -211,30 +235,43 @@ system_call(const transfer *self, int fd, int flags)
     return result;
 }
 
-/* One system call with these flags.  Returns 0, or -1 with an exception set. */
-static int
-transfer_attempt(transfer *self, int flags, attempt *result)
+/* One system call while others have the GIL. */
+SELDOM static attempt
+attempt_without_gil(const transfer self, int flags)
 {
-    int keeps = (flags & MSG_DONTWAIT) && keep_gil(self);
-    int fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
+    gil_turn *turn = self.context->turn;
+    int moves = flags != 0; /* a call without flags may wait */
+    int fd = csocket_fileno(&self);
+    attempt result = {-1, RAISED};
+    PyThreadState *thread;
 
     if (fd == -1 && PyErr_Occurred()) {
-        return -1; /* unreached: see csocket_fileno */
+        return result; /* unreached: see csocket_fileno */
     }
-    self->blocking = flags == 0;
-    if (keeps) {
-        *result = system_call(self, fd, flags);
-    }
-    else {
-        gil_turn *turn = self->context->turn;
-        PyThreadState *thread = leave_gil(turn);
+    thread = leave_gil(turn);
+    __atomic_add_fetch(&turn->moving, moves, __ATOMIC_RELAXED);
+    result = system_call(&self, fd, flags);
+    enter_gil(turn, thread);
+    __atomic_sub_fetch(&turn->moving, moves, __ATOMIC_RELAXED);
+    return result;
+}
 
-        __atomic_add_fetch(&turn->moving, !self->blocking, __ATOMIC_RELAXED);
-        *result = system_call(self, fd, flags);
-        enter_gil(turn, thread);
-        __atomic_sub_fetch(&turn->moving, !self->blocking, __ATOMIC_RELAXED);
+/* One system call, which `blocking` says may wait. */
+static inline attempt
+transfer_attempt(transfer *self, int blocking)
+{
+    attempt result = {-1, RAISED};
+    int fd;
+
+    self->blocking = blocking;
+    if (blocking || !keep_gil(self)) {
+        return attempt_without_gil(*self, blocking ? 0 : MSG_DONTWAIT);
     }
-    return 0;
+    fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
+    if (fd == -1 && PyErr_Occurred()) {
+        return result; /* unreached: see csocket_fileno */
+    }
+    return system_call(self, fd, MSG_DONTWAIT);
 }
 
 /* What a signal handler raised after some bytes were sent.  The count has to be told first; the exception follows as soon as the
@@ -257,19 +294,22 @@ raise_deferred(void *unused)
     return -1;
 }
 
-/* Runs the handlers of signals that came, before anything is moved.  0, or -1 with what one of them raised. */
-static int
-serve_signals(void)
+int
+transfer_serve_signals(const transfer_context *context)
 {
-    if (deferred.due && deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
-        return raise_deferred(NULL);
+    context->turn->unserved = TRANSFERS_PER_LOOK;
+    if (deferred.due) {
+        if (deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
+            return raise_deferred(NULL);
+        }
+        context->turn->unserved = 1; /* for the main thread's next */
     }
     return PyErr_CheckSignals();
 }
 
 /* The same after progress: 1 if one of them raised, with no exception set now. */
 static int
-serve_signals_later(void)
+serve_signals_later(const transfer_context *context)
 {
     if (PyErr_CheckSignals() == 0) {
         return 0;
@@ -277,7 +317,8 @@ serve_signals_later(void)
     raised_take(&deferred.raised);
     deferred.thread = (unsigned long)PyThread_get_thread_ident();
     deferred.due = 1;
-    (void)Py_AddPendingCall(raise_deferred, NULL); /* if it has no room, the next transfer raises it */
+    context->turn->unserved = 1;                   /* the next transfer raises it, */
+    (void)Py_AddPendingCall(raise_deferred, NULL); /* or the interpreter, if that has room for it and looks earlier */
     return 1;
 }
 
@@ -313,7 +354,8 @@ transfer_await(transfer *self, int resuming)
     long long now_ns, remaining_ns;
     int n, error;
 
-    if (resuming ? serve_signals_later() : serve_signals() < 0) { /* those that came before this wait do not end it */
+    if (resuming ? serve_signals_later(self->context)
+                 : transfer_serve_signals(self->context) < 0) { /* those that came before this wait do not end it */
         return resuming ? AWAIT_INTERRUPTED : AWAIT_ERROR;
     }
     if (self->deadline_ns == 0) {
@@ -384,27 +426,45 @@ waits_in_kernel(const transfer *self)
     return timeout == NULL ? -1 : timeout == Py_None;
 }
 
-/* Attempts until one system call has moved something, or nothing can.  Returns the bytes moved, TRANSFER_WOULD_BLOCK, or
-   TRANSFER_ERROR with an exception set.  `resuming` is for a call after progress: it awaits first, and what ends it is kept for the
+/* Goes on after an attempt that ended with this errno, until one system call has moved something, or nothing can.  Returns the bytes
+   moved, TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.  `resuming`, after progress, what ends it is kept for the
    next transfer of the stream. */
-static Py_ssize_t
-transfer_once(transfer *self, int resuming)
+SELDOM static Py_ssize_t
+transfer_retry(transfer *self, int error, int resuming)
 {
-    int awaits = resuming;
-    int whole = resuming ? 0 : waits_in_kernel(self);
-    int flags = whole ? 0 : MSG_DONTWAIT;
+    int awaits = 0;
 
-    if (whole < 0) {
-        return TRANSFER_ERROR; /* unreached: floats have a free list */
-    }
     for (;;) {
-        int interrupted = 0;
+        int blocking = self->blocking;
+        attempt next;
 
+        if (error == EAGAIN || error == EWOULDBLOCK) {
+            if (blocking) {
+                return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
+            }
+            awaits = 1;
+        }
+        else if (error == EINTR) {
+            if (resuming || PyErr_CheckSignals() < 0) {
+                return TRANSFER_ERROR;
+            }
+        }
+        else {
+            if (error == RAISED) {
+                return TRANSFER_ERROR; /* unreached: see csocket_fileno */
+            }
+            if (resuming) {
+                FIELD_STORE(self->rest->error, error);
+            }
+            errno = error;
+            PyErr_SetFromErrno(self->context->socket_error);
+            return TRANSFER_ERROR;
+        }
         switch (awaits ? transfer_await(self, resuming) : AWAIT_READY) {
             case AWAIT_READY:
                 break;
             case AWAIT_BLOCKING:
-                flags = 0;
+                blocking = 1;
                 break;
             case AWAIT_WOULD_BLOCK:
                 return TRANSFER_WOULD_BLOCK;
@@ -416,98 +476,71 @@ transfer_once(transfer *self, int resuming)
                 PyErr_SetString(self->context->timeout_error, "timed out");
                 return TRANSFER_ERROR;
             case AWAIT_INTERRUPTED:
-                interrupted = 1;
-                break;
+                error = EINTR;
+                continue;
             case AWAIT_ERROR:
                 return TRANSFER_ERROR;
         }
-        if (!interrupted) {
-            attempt result;
-
-            if (transfer_attempt(self, flags, &result) < 0) {
-                return TRANSFER_ERROR;
-            }
-            if (result.error == 0) {
-                return result.nbytes;
-            }
-            if (result.error == EAGAIN || result.error == EWOULDBLOCK) {
-                if (flags == 0) {
-                    return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
-                }
-                awaits = 1;
-                continue;
-            }
-            if (result.error != EINTR) {
-                if (resuming) {
-                    FIELD_STORE(self->rest->error, result.error);
-                }
-                errno = result.error;
-                PyErr_SetFromErrno(self->context->socket_error);
-                return TRANSFER_ERROR;
-            }
+        next = transfer_attempt(self, blocking);
+        if (next.error == 0) {
+            return next.nbytes;
         }
-        if (resuming || PyErr_CheckSignals() < 0) {
-            return TRANSFER_ERROR;
-        }
+        error = next.error;
     }
 }
 
-/* The first step of a transfer: -1 with the error that ended the stream's last send, if there is one that was not told yet. */
-static int
-tell_rest(const transfer *self)
+/* Raises the error that ended the stream's last send, which was not told yet. */
+SELDOM static Py_ssize_t
+tell_rest(const transfer_context *context, transfer_rest *rest)
 {
-    int error = FIELD_LOAD(self->rest->error);
-
-    if (error == 0) {
-        return 0;
-    }
-    FIELD_STORE(self->rest->error, 0);
-    errno = error;
-    PyErr_SetFromErrno(self->context->socket_error);
-    return -1;
+    errno = FIELD_LOAD(rest->error);
+    FIELD_STORE(rest->error, 0);
+    PyErr_SetFromErrno(context->socket_error);
+    return TRANSFER_ERROR;
 }
 
-int
-transfer_begin(const transfer_context *context)
+/* Moves something once, or tells why nothing can be: what transfer_retry returns.  Nearly always the first attempt does, for which
+   all of *self can stay in registers: what goes on works on a copy. */
+static inline Py_ssize_t
+transfer_once(transfer *self)
 {
-#ifndef Py_GIL_DISABLED
-    if (!deferred.due && ++context->turn->unserved % TRANSFERS_PER_LOOK != 0) {
-        return 0;
+    Py_ssize_t moved;
+    attempt first;
+    int blocking;
+
+    if (FIELD_LOAD(self->rest->error) != 0) {
+        return tell_rest(self->context, self->rest);
     }
-#else
-    (void)context;
-#endif
-    return serve_signals();
+    blocking = waits_in_kernel(self);
+    if (blocking < 0) {
+        return TRANSFER_ERROR; /* unreached: floats have a free list */
+    }
+    first = transfer_attempt(self, blocking);
+    moved = first.nbytes;
+    if (first.error != 0) {
+        transfer retried = *self;
+
+        moved = transfer_retry(&retried, first.error, 0);
+        *self = retried;
+    }
+    return moved;
 }
 
-Py_ssize_t
-transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+/* Goes on with a send of which so many bytes were taken.  Returns how many were in all. */
+SELDOM static Py_ssize_t
+transfer_resume(transfer self, Py_ssize_t sent)
 {
-    transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, rest, 0, 0, 0};
+    const Py_ssize_t nbytes = self.nbytes;
+    char *const buffer = self.buffer;
 
-    if (nbytes == 0) {
-        return 0;
-    }
-    return tell_rest(&self) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
-}
-
-Py_ssize_t
-transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
-{
-    transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, rest, 0, 0, 0};
-    Py_ssize_t sent = tell_rest(&self) < 0 ? TRANSFER_ERROR : transfer_once(&self, 0);
-
-    if (FIELD_LOAD(rest->stalled_ns) != 0) {
-        FIELD_STORE(rest->stalled_ns, 0);
-    }
     /* A call that waits returns less than it was given only when a signal came: its handler is the caller's to run. */
-    while (sent >= 0 && sent < nbytes && !self.blocking && !serve_signals_later()) {
+    while (sent < nbytes && !self.blocking && !serve_signals_later(self.context)) {
         Py_ssize_t more;
 
-        self.buffer = (char *)buffer + sent;
+        self.buffer = buffer + sent;
         self.nbytes = nbytes - sent;
         self.idle_ns = 0;
-        more = transfer_once(&self, 1);
+        more = transfer_retry(&self, EAGAIN, 1); /* as if it had been asked for more */
         if (more <= 0) {
             PyErr_Clear(); /* the next transfer has it: from the socket, or from `rest` */
             break;
@@ -515,6 +548,26 @@ transfer_send(const transfer_context *context, PyObject *csock, const void *buff
         sent += more;
     }
     return sent;
+}
+
+Py_ssize_t
+transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+{
+    transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, rest, 0, 0, 0};
+
+    return nbytes == 0 ? 0 : transfer_once(&self);
+}
+
+Py_ssize_t
+transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+{
+    transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, rest, 0, 0, 0};
+    Py_ssize_t sent = transfer_once(&self);
+
+    if (FIELD_LOAD(rest->stalled_ns) != 0) {
+        FIELD_STORE(rest->stalled_ns, 0);
+    }
+    return sent < 0 || sent == nbytes ? sent : transfer_resume(self, sent);
 }
 
 #else
@@ -531,10 +584,10 @@ transfer_setup(void)
 }
 
 int
-transfer_begin(const transfer_context *context)
+transfer_serve_signals(const transfer_context *context)
 {
     (void)context;
-    return 0; /* the socket's own methods look */
+    return 0;
 }
 
 Py_ssize_t

@@ -16,7 +16,7 @@
 #endif
 
 /* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and what the last type that was seen to
-   inherit it has besides (see type_additions_version). */
+   inherit it has as its version (see type_version). */
 typedef struct {
     PyMethodDef *definition;
     uint64_t inherited_with;
@@ -32,7 +32,7 @@ typedef struct {
 /* How long transfers have kept the GIL at a stretch, so that other threads get their turn.  One per interpreter. */
 typedef struct {
     unsigned int kept;              /* attempts since a transfer last gave it up */
-    unsigned int unserved;          /* transfers since one last looked at signals */
+    int unserved;                   /* transfers that may go by before one looks at signals */
     long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
     unsigned int forks;             /* as many as led to the process in which the next two were counted */
     int moving;                     /* atomic: transfers that gave it up for a system call which does not wait */
@@ -59,9 +59,23 @@ enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };
 /* Once per process, before the first transfer; more often does no harm. */
 INTERNAL void transfer_setup(void);
 
-/* Runs the handlers of signals that came, now and then: the loops of io that call us do not, and what waits does each time.  It is the
-   first thing that an operation does, so that what a handler changes holds for this one.  0, or -1 with what one of them raised. */
-INTERNAL int transfer_begin(const transfer_context *context);
+/* Runs the handlers of signals that came.  0, or -1 with what one of them raised. */
+INTERNAL SELDOM int transfer_serve_signals(const transfer_context *context);
+
+/* The same now and then: the loops of io that call us do not, and what waits does each time.  It is the first thing that an operation
+   does, so that what a handler changes holds for this one. */
+static inline int
+transfer_begin(const transfer_context *context)
+{
+#if !HAVE_DIRECT_PATH
+    (void)context;
+    return 0; /* the socket's own methods look */
+#elif defined(Py_GIL_DISABLED)
+    return transfer_serve_signals(context);
+#else
+    return --context->turn->unserved > 0 ? 0 : transfer_serve_signals(context);
+#endif
+}
 
 /* Receives once into `buffer`, waiting as the socket's timeout allows.  Returns the number of bytes (0: end of stream, or
    nbytes is 0, for which there is no system call), TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
