@@ -1,6 +1,5 @@
 """Claim 7: `makefile()` then `close()`, called as a method."""
 import io
-import socket
 
 import common
 import streams
@@ -15,12 +14,8 @@ CALLS = 20
 
 
 def method_of(sock, makefile):
-    """`makefile` as the method of a socket like `sock`."""
-    namespace = {"makefile": makefile, "__slots__": ()}
-    socket_class = type("Socket", (socket.socket,), namespace)
-    if streams.PYTHON_2:  # it wraps the C socket there
-        return socket_class(_sock=sock._sock).makefile
-    return socket_class(sock.family, sock.type, fileno=sock.detach()).makefile
+    """`makefile` as the method of the interpreter's own socket, which install() makes it."""
+    return makefile.__get__(sock, type(sock))
 
 
 def make_sampler(method, args, kwargs):
