@@ -57,7 +57,9 @@ PyObject *
 io_module(const makefile_state *state)
 {
     PyObject *modules = PyImport_GetModuleDict(); /* borrowed */
-    PyObject *io = modules == NULL ? NULL : PyObject_GetItem(modules, state->str_io);
+    PyObject *io = modules == NULL              ? NULL
+                   : PyDict_CheckExact(modules) ? dict_get(modules, state->str_io)
+                                                : PyObject_GetItem(modules, state->str_io);
 
     if (io == NULL) {
         PyErr_Clear();
@@ -82,20 +84,19 @@ io_unsupported_operation(const makefile_state *state)
 
 /* ---- backport_makefile -------------------------------------------------------------------------------------------*/
 
-/* io.name, called with up to four arguments, NULL after the last.  It is looked up at every call, as the interpreter's own
-   makefile does. */
+/* io.name: a new reference, or NULL with an exception.  It is looked up at every call, as the interpreter's own makefile does. */
 static PyObject *
-call_io(PyObject *io, PyObject *name, PyObject *a, PyObject *b, PyObject *c, PyObject *d)
+io_attribute(PyObject *io, PyObject *name)
 {
-    PyObject *callable = PyObject_GetAttr(io, name);
-    PyObject *result;
+    if (PyModule_CheckExact(io)) {
+        PyObject *value = dict_get(PyModule_GetDict(io), name);
 
-    if (callable == NULL) {
-        return NULL;
+        if (value != NULL) {
+            return value;
+        }
+        PyErr_Clear();
     }
-    result = PyObject_CallFunctionObjArgs(callable, a, b, c, d, NULL);
-    Py_DECREF(callable);
-    return result;
+    return PyObject_GetAttr(io, name);
 }
 
 typedef struct {
@@ -166,19 +167,20 @@ static PyObject *
 parse_buffering(const makefile_state *state, PyObject *io, PyObject *buffering, int *unbuffered)
 {
     PyObject *size;
+    Py_ssize_t nbytes;
     int negative = buffering == Py_None ? 1 : PyObject_RichCompareBool(buffering, state->zero, Py_LT);
-    int zero;
 
     if (negative < 0) {
         return NULL;
     }
-    size = negative ? PyObject_GetAttr(io, state->str_default_buffer_size) : Py_NewRef(buffering);
-    zero = size == NULL ? -1 : PyObject_RichCompareBool(size, state->zero, Py_EQ);
-    if (zero < 0) {
-        Py_XDECREF(size);
+    size = negative ? io_attribute(io, state->str_default_buffer_size) : Py_NewRef(buffering);
+    if (size == NULL) {
         return NULL;
     }
-    *unbuffered = zero;
+    *unbuffered = exact_int_as_ssize(size, &nbytes) ? nbytes == 0 : PyObject_RichCompareBool(size, state->zero, Py_EQ);
+    if (*unbuffered < 0) {
+        Py_CLEAR(size);
+    }
     return size;
 }
 
@@ -189,7 +191,7 @@ static PyObject *
 text_encoding(const makefile_state *state, PyObject *io, PyObject *encoding)
 {
 #if HAVE_TEXT_ENCODING
-    PyObject *function = PyObject_GetAttr(io, state->str_text_encoding), *result;
+    PyObject *function = io_attribute(io, state->str_text_encoding), *result;
 
     if (function == NULL) {
         return NULL;
@@ -212,17 +214,46 @@ text_encoding(const makefile_state *state, PyObject *io, PyObject *encoding)
 static PyObject *
 wrap_text(const makefile_state *state, PyObject *io, PyObject *buffer, PyObject *const args[N_ARGS])
 {
-    PyObject *encoding = text_encoding(state, io, args[ARG_ENCODING]), *text;
+    PyObject *wrapper, *text = NULL;
+    PyObject *encoding = text_encoding(state, io, args[ARG_ENCODING]);
 
     if (encoding == NULL) {
         return NULL;
     }
-    text = call_io(io, state->str_text_io_wrapper, buffer, encoding, args[ARG_ERRORS], args[ARG_NEWLINE]);
+    wrapper = io_attribute(io, state->str_text_io_wrapper);
+    if (wrapper != NULL) {
+        PyObject *const wrapped[] = {buffer, encoding, args[ARG_ERRORS], args[ARG_NEWLINE]};
+
+        text = object_call(wrapper, wrapped, 4);
+        Py_DECREF(wrapper);
+    }
     Py_DECREF(encoding);
     if (text != NULL && PyObject_SetAttr(text, state->str_mode, args[ARG_MODE]) < 0) {
         Py_CLEAR(text);
     }
     return text;
+}
+
+/* The Buffered object over `raw`: a new reference, or NULL with an exception. */
+static PyObject *
+wrap_raw(const makefile_state *state, PyObject *io, PyObject *raw, const makefile_mode *mode, PyObject *size)
+{
+    const int pair = mode->reading && mode->writing;
+    PyObject *const raw_raw_size[] = {raw, raw, size};
+    PyObject *name = pair            ? state->str_buffered_rw_pair
+                     : mode->writing ? state->str_buffered_writer
+                                     : state->str_buffered_reader;
+    PyObject *own = pair ? state->buffered_rw_pair : mode->writing ? state->buffered_writer : state->buffered_reader;
+    PyObject *wrapper = io_attribute(io, name), *buffer;
+
+    if (wrapper == NULL) {
+        return NULL;
+    }
+    socketio_set_wrapping(raw, wrapper == own);
+    buffer = object_call(wrapper, raw_raw_size + !pair, 2 + pair);
+    socketio_set_wrapping(raw, 0);
+    Py_DECREF(wrapper);
+    return buffer;
 }
 
 /* The stream that the arguments ask for, over `raw`: a new reference, or NULL with an exception. */
@@ -236,19 +267,14 @@ compose(const makefile_state *state, PyObject *io, PyObject *raw, const makefile
     if (size == NULL) {
         return NULL;
     }
-    if (unbuffered) {
-        if (mode->binary) {
-            buffer = Py_NewRef(raw);
-        }
-        else {
-            PyErr_SetString(PyExc_ValueError, "unbuffered streams must be binary");
-        }
+    if (!unbuffered) {
+        buffer = wrap_raw(state, io, raw, mode, size);
     }
-    else if (mode->reading && mode->writing) {
-        buffer = call_io(io, state->str_buffered_rw_pair, raw, raw, size, NULL);
+    else if (mode->binary) {
+        buffer = Py_NewRef(raw);
     }
     else {
-        buffer = call_io(io, mode->writing ? state->str_buffered_writer : state->str_buffered_reader, raw, size, NULL, NULL);
+        PyErr_SetString(PyExc_ValueError, "unbuffered streams must be binary");
     }
     Py_DECREF(size);
     if (buffer == NULL || mode->binary) {
@@ -656,19 +682,40 @@ find_python2_socket(makefile_state *state)
     return state->python2_dummy == NULL ? -1 : 0;
 }
 #else
-/* What socket.socket counts its files down with; NULL where another class, which has nothing of the kind, was put in its place. */
+/* How socket.socket counts its files down: in slots, with a function whose work reference.c can do.  NULL where another class, which
+   has nothing of the kind, was put in its place, or where the function is another. */
 static int
-find_socket_decref(makefile_state *state)
+find_socket_counter(makefile_state *state)
 {
-    PyObject *socket = import_attribute("socket", "socket");
-    int found;
+    PyObject *socket = import_attribute("socket", "socket"), *names = NULL, *used;
+    int found, same = 0;
 
     if (socket == NULL) {
         return -1;
     }
     state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &found);
+    if (found > 0) {
+        state->socket_io_refs = object_get_optional_attr(socket, state->str_io_refs, &found);
+    }
+    if (found > 0) {
+        state->socket_closed = object_get_optional_attr(socket, state->str_closed_, &found);
+    }
     Py_DECREF(socket);
-    return found < 0 ? -1 : 0;
+    if (found > 0 && PyFunction_Check(state->socket_decref) && Py_TYPE(state->socket_io_refs) == &PyMemberDescr_Type &&
+        Py_TYPE(state->socket_closed) == &PyMemberDescr_Type) {
+        state->socket_code = Py_NewRef(PyFunction_GET_CODE(state->socket_decref));
+        names = PyTuple_Pack(3, state->str_io_refs, state->str_closed_, state->str_close);
+        used = names == NULL ? NULL : PyObject_GetAttrString(state->socket_code, "co_names");
+        same = used == NULL ? -1 : PyObject_RichCompareBool(used, names, Py_EQ);
+        Py_XDECREF(used);
+        Py_XDECREF(names);
+    }
+    if (same <= 0) {
+        Py_CLEAR(state->socket_io_refs);
+        Py_CLEAR(state->socket_closed);
+        Py_CLEAR(state->socket_code);
+    }
+    return found < 0 || same < 0 ? -1 : 0;
 }
 #endif
 
@@ -685,7 +732,7 @@ find_socket(makefile_state *state)
         return -1;
     }
 #else
-    if (find_socket_decref(state) < 0) {
+    if (find_socket_counter(state) < 0) {
         return -1;
     }
 #endif
@@ -739,7 +786,10 @@ find_io(makefile_state *state, PyTypeObject **raw_io_base)
         return -1;
     }
 #endif
-    if ((size = import_attribute("_io", "DEFAULT_BUFFER_SIZE")) == NULL) {
+    if ((state->buffered_reader = import_attribute("_io", "BufferedReader")) == NULL ||
+        (state->buffered_writer = import_attribute("_io", "BufferedWriter")) == NULL ||
+        (state->buffered_rw_pair = import_attribute("_io", "BufferedRWPair")) == NULL ||
+        (size = import_attribute("_io", "DEFAULT_BUFFER_SIZE")) == NULL) {
         return -1;
     }
     state->chunk_nbytes = PyNumber_AsSsize_t(size, PyExc_OverflowError);

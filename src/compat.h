@@ -63,7 +63,7 @@
 #if PY_VERSION_HEX >= 0x030C0000
 #define MEMBER_SSIZE_T Py_T_PYSSIZET
 #define MEMBER_READONLY Py_READONLY
-#elif PY_VERSION_HEX >= 0x03090000
+#elif PY_VERSION_HEX >= 0x03000000
 #include <structmember.h>
 #define MEMBER_SSIZE_T T_PYSSIZET
 #define MEMBER_READONLY READONLY
@@ -174,6 +174,44 @@ Py_XNewRef(PyObject *object)
 #define PyObject_CallOneArg(callable, arg) PyObject_CallFunctionObjArgs((callable), (arg), NULL)
 #define PyObject_CallMethodNoArgs(self, name) PyObject_CallMethodObjArgs((self), (name), NULL)
 #endif
+
+/* callable(*args): PyObject_Vectorcall without keywords, from 3.9 on. */
+static inline PyObject *
+object_call(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
+{
+#if HAVE_VECTORCALL
+    return PyObject_Vectorcall(callable, args, (size_t)nargs, NULL);
+#else
+    PyObject *tuple = PyTuple_New(nargs), *result;
+    Py_ssize_t i;
+
+    if (tuple == NULL) {
+        return NULL; /* unreached: small tuples have a free list */
+    }
+    for (i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    }
+    result = PyObject_CallObject(callable, tuple);
+    Py_DECREF(tuple);
+    return result;
+#endif
+}
+
+/* dict[key], a new reference; NULL, where it is missing with no exception. */
+static inline PyObject *
+dict_get(PyObject *dict, PyObject *key)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *value;
+
+    (void)PyDict_GetItemRef(dict, key, &value);
+    return value;
+#elif PYTHON2
+    return Py_XNewRef(PyDict_GetItem(dict, key));
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
 
 #if PY_VERSION_HEX < 0x030C0000
 #define PyType_GetDict(type) Py_XNewRef((type)->tp_dict)
@@ -293,6 +331,23 @@ type_version_tells(PyTypeObject *type, PyTypeObject *end)
         Py_XDECREF(dict);
     }
     return plain;
+}
+
+/* What the type's classes, whose keys are all plain, have under this name, as it is: a new reference, or NULL with no exception. */
+static inline PyObject *
+type_find(PyTypeObject *type, PyObject *name)
+{
+    PyObject *mro = type->tp_mro, *value = NULL;
+    Py_ssize_t i;
+
+    for (i = 0; value == NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
+
+        value = dict == NULL ? NULL : dict_get(dict, name);
+        Py_XDECREF(dict);
+    }
+    PyErr_Clear();
+    return value;
 }
 
 /* Do the object's attributes come from its classes alone, found there in Python's usual way? */

@@ -38,6 +38,105 @@ find_decref(const makefile_state *state, PyObject *object)
     return decref;
 }
 
+#if !PYTHON2
+/* Is what the type has under each name what the state has, whose keys are plain? */
+static int
+has_own_counter(const makefile_state *state, PyTypeObject *type)
+{
+    const struct {
+        PyObject *name, *own;
+    } used[] = {{state->str_decref_socketios, state->socket_decref},
+                {state->str_io_refs, state->socket_io_refs},
+                {state->str_closed_, state->socket_closed}};
+    int own = 1;
+    size_t i;
+
+    for (i = 0; own && i < sizeof used / sizeof used[0]; i++) {
+        PyObject *found = type_find(type, used[i].name);
+
+        own = found == used[i].own;
+        Py_XDECREF(found); /* only compared */
+    }
+    return own;
+}
+
+/* Does the sock count its files in socket.socket's own slots, with nothing overridden?  Then nobody can tell whether they were read by
+   name, nor who counted down. */
+static int
+counts_in_slots(makefile_state *state, PyObject *sock)
+{
+    PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
+    uint64_t version = type_version(type, csocket_type);
+
+    if (state->socket_code == NULL || PyFunction_GET_CODE(state->socket_decref) != state->socket_code) {
+        return 0;
+    }
+    if (version == 0 || version != state->counts_with) {
+        if (!has_class_attributes_only(sock) || type->tp_setattro != PyObject_GenericSetAttr ||
+            !PyObject_TypeCheck(sock, csocket_type)) {
+            return 0;
+        }
+        type_give_version(type);
+        version = type_version(type, csocket_type);
+        if (version == 0 || !type_version_tells(type, csocket_type) || !has_own_counter(state, type)) {
+            return 0;
+        }
+        state->counts_with = version;
+    }
+    return 1;
+}
+
+static PyObject *
+slot_get(PyObject *sock, PyObject *descriptor)
+{
+    return PyMember_GetOne((const char *)sock, ((PyMemberDescrObject *)descriptor)->d_member);
+}
+
+static int
+slot_set(PyObject *sock, PyObject *descriptor, PyObject *value)
+{
+    return PyMember_SetOne((char *)sock, ((PyMemberDescrObject *)descriptor)->d_member, value);
+}
+
+/* sock._io_refs = operation(sock._io_refs, 1) */
+static int
+slots_count_by(makefile_state *state, PyObject *sock, binaryfunc operation)
+{
+    PyObject *value = slot_get(sock, state->socket_io_refs);
+    PyObject *counted = value == NULL ? NULL : operation(value, state->one);
+    int status = counted == NULL ? -1 : slot_set(sock, state->socket_io_refs, counted);
+
+    Py_XDECREF(counted);
+    Py_XDECREF(value);
+    return status;
+}
+
+/* sock._decref_socketios() */
+static int
+slots_release(makefile_state *state, PyObject *sock)
+{
+    PyObject *value = slot_get(sock, state->socket_io_refs), *result;
+    Py_ssize_t count;
+    int truth = value == NULL                       ? -1
+                : exact_int_as_ssize(value, &count) ? count > 0
+                                                    : PyObject_RichCompareBool(value, state->zero, Py_GT);
+
+    Py_XDECREF(value);
+    if (truth < 0 || (truth && slots_count_by(state, sock, PyNumber_InPlaceSubtract) < 0)) {
+        return -1;
+    }
+    value = slot_get(sock, state->socket_closed);
+    truth = value == NULL ? -1 : PyObject_IsTrue(value);
+    Py_XDECREF(value);
+    if (truth <= 0) {
+        return truth;
+    }
+    result = PyObject_CallMethodNoArgs(sock, state->str_close);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+#endif
+
 /* Does the sock count its files as the interpreter's own socket.socket does? */
 static int
 counts_as_socket(const makefile_state *state, PyObject *sock)
@@ -82,6 +181,12 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     PyObject *value;
     int status;
 
+#if !PYTHON2
+    if (counts_in_slots(state, sock)) {
+        *kind = REFERENCE_IO_REFS;
+        return slots_count_by(state, sock, PyNumber_InPlaceAdd);
+    }
+#endif
     if (counter_find(state, sock, kind, &value) < 0) {
         return -1;
     }
@@ -146,6 +251,11 @@ reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
 {
     PyObject *result;
 
+#if !PYTHON2
+    if (kind == REFERENCE_IO_REFS && counts_in_slots(state, sock)) {
+        return slots_release(state, sock);
+    }
+#endif
     if (kind == REFERENCE_IO_REFS) {
         result = PyObject_CallMethodNoArgs(sock, state->str_decref_socketios);
     }

@@ -32,6 +32,7 @@ typedef struct {
     transfer_rest rest;
     char closed;
     char unfinished;         /* makefile() has not succeeded yet: closing takes the count back, and tells nobody */
+    char wrapping;           /* a constructor of the interpreter's own Buffered types has it */
     unsigned char reference; /* reference_kind: how the sock counts this file */
     unsigned char own;       /* 2.7: for which method the sock last answered with csocket's own (see python2_endpoint) */
 } SocketIO;
@@ -1072,13 +1073,16 @@ socketio_tell(PyObject *op, PyObject *unused)
     PyObject *unsupported;
 
     (void)unused;
+    if (((SocketIO *)op)->wrapping) {
+        return Int_FromLong(0); /* where it takes itself to be after an exception */
+    }
     if (state == NULL) {
         return NULL; /* unreached: see state_of */
     }
     if (!is_plain((SocketIO *)op, state)) {
         return PyObject_CallMethod(op, "seek", "ii", 0, 1);
     }
-    unsupported = io_unsupported_operation(state); /* every Buffered constructor comes here: no detour */
+    unsupported = io_unsupported_operation(state);
     if (unsupported != NULL) {
         PyErr_SetObject(unsupported, state->str_seek);
         Py_DECREF(unsupported);
@@ -1205,7 +1209,6 @@ socketio_close(PyObject *op, PyObject *unused)
     SocketIO *self = (SocketIO *)op;
     makefile_state *state = state_of(Py_TYPE(op));
     raised_exception flush_error;
-    PyObject *flush;
     int closed = state == NULL ? -1 : stream_closed(self, state);
 
     (void)unused;
@@ -1215,13 +1218,16 @@ socketio_close(PyObject *op, PyObject *unused)
         }
         Py_RETURN_NONE;
     }
-    flush = PyObject_GetAttr(op, state->str_flush);
-    if (flush != NULL && !is_own_method(flush, self, socketio_flush)) { /* ours has nothing to flush */
-        PyObject *result = PyObject_CallNoArgs(flush);
+    if (!is_plain(self, state)) {
+        PyObject *flush = PyObject_GetAttr(op, state->str_flush);
 
-        Py_XDECREF(result);
+        if (flush != NULL && !is_own_method(flush, self, socketio_flush)) { /* ours has nothing to flush */
+            PyObject *result = PyObject_CallNoArgs(flush);
+
+            Py_XDECREF(result);
+        }
+        Py_XDECREF(flush);
     }
-    Py_XDECREF(flush);
     raised_take(&flush_error);
     if (claim_close(self)) {
         (void)release_sock(self, state);
@@ -1473,6 +1479,12 @@ socketio_open(makefile_state *state, PyObject *sock, int reading, int writing)
     self->timeout_occurred = Py_NewRef(Py_False);
     self->sock = Py_NewRef(sock);
     return (PyObject *)self;
+}
+
+void
+socketio_set_wrapping(PyObject *raw, int wrapping)
+{
+    ((SocketIO *)raw)->wrapping = (char)wrapping;
 }
 
 void

@@ -15,6 +15,10 @@ INTERNAL int socketio_check_base(PyTypeObject *raw_io_base);
 INTERNAL PyObject *socketio_open(makefile_state *state, PyObject *sock, int reading, int writing);
 INTERNAL void socketio_finish(PyObject *raw);
 
+/* Tells the stream whether a constructor of the interpreter's own Buffered types has it.  That asks `tell` where it is, and nobody else
+   can meanwhile: it is spared the exception, which it would throw away. */
+INTERNAL void socketio_set_wrapping(PyObject *raw, int wrapping);
+
 /* Undoes socketio_open(state, sock, ...) for a file that never came to be, if that was not done yet.  An exception that is set
    stays. */
 INTERNAL void socketio_abandon(makefile_state *state, PyObject *raw, PyObject *sock);

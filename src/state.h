@@ -61,6 +61,9 @@
     X(socket_error)          /* OSError; 2.7: socket.error */                                                \
     X(unsupported_operation) /* io.UnsupportedOperation; NULL where the state is not an interpreter's own */ \
     X(text_encoding)         /* io.text_encoding, from 3.10 on */                                            \
+    X(buffered_reader)       /* _io.BufferedReader, */                                                       \
+    X(buffered_writer)       /* _io.BufferedWriter, */                                                       \
+    X(buffered_rw_pair)      /* and _io.BufferedRWPair */                                                    \
     X(one)                                                                                                   \
     X(zero)                                                                                                  \
     X(would_block_errno) /* EAGAIN, as an int object */                                                      \
@@ -69,6 +72,9 @@
     X(callable_type)     /* the type of backport_makefile */                                                 \
     X(backport_makefile)                                                                                     \
     X(socket_decref)  /* socket.socket._decref_socketios; NULL on 2.7, or if there is none */                \
+    X(socket_io_refs) /* socket.socket._io_refs, and _closed, if they are slots, */                          \
+    X(socket_closed)  /* and _decref_socketios uses these two, */                                            \
+    X(socket_code)    /* by this code; else NULL */                                                          \
     X(python2_socket) /* 2.7: socket._socketobject */                                                        \
     X(python2_closed) /* 2.7: socket._closedsocket */                                                        \
     X(python2_dummy)  /* 2.7: the function that every method of a closed socket is */
@@ -83,6 +89,7 @@ typedef struct {
     csocket_methods csocket;
     gil_turn turn;
     transfer_context transfer;
+    uint64_t counts_with;         /* the last type that was seen to count in those slots has this version (see type_version) */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
 } makefile_state;
@@ -98,7 +105,7 @@ typedef struct {
 INTERNAL extern makefile_first first_module;
 
 /* state_of for any type. */
-INTERNAL SELDOM makefile_state *state_search(PyTypeObject *type);
+INTERNAL makefile_state *state_search(PyTypeObject *type);
 #else
 /* Before 3.11 a subclass cannot tell its module, and before 3.9 a module does not live as long as its streams: one state for the
    process, as _socket itself has there. */

@@ -251,7 +251,7 @@ class TestOverrides(object):
         assert raw.write(b"other") == 5 and Other.send.data == b"other"
 
     @pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
-    @pytest.mark.parametrize("change", ["class", "base", "bases", "other class"])
+    @pytest.mark.parametrize("change", ["class", "base", "bases", "other class", "look-up"])
     def test_change_of_a_class_without_a_dict_is_seen_at_once(self, any_impl, tcp_pair, closing, change):
         class Base(socket.socket):
             __slots__ = ()
@@ -272,6 +272,12 @@ class TestOverrides(object):
                 Compact.__bases__ = (Other,) if into else (Base,)
             elif change == "other class":
                 ours.__class__ = Other if into else Compact
+            elif change == "look-up" and into:
+                Compact.__getattribute__ = lambda self, name: (
+                    Other.__dict__[name].__func__ if name in ("recv_into", "send") else socket.socket.__getattribute__(self, name)
+                )
+            elif change == "look-up":
+                del Compact.__getattribute__
             else:
                 for name in ("recv_into", "send"):
                     owner = {"class": Compact, "base": Base}[change]

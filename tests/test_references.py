@@ -2,6 +2,7 @@
 import _socket
 import errno
 import gc
+import inspect
 import io
 import itertools
 import socket
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import is_open, watchdog  # noqa: F401
+from running import get_outcome, is_open, watchdog  # noqa: F401
 
 try:
     from unittest import mock
@@ -658,6 +659,149 @@ class TestFailingClose(object):
         raw = any_impl.makefile(fake, "rb", 0)
         raw.close()
         assert fake.log == ["_decref_socketios"] and fake.count == 0
+
+
+@pytest.mark.skipif(PY2, reason="2.7's socket object does not count its files")
+class TestOwnSocket(object):
+    """The interpreter's own socket counts in slots, which can be read without their names: as long as nobody put others in their place."""
+
+    @staticmethod
+    def make_class(base, closing):
+        """A class like socket.socket, and a connected socket of it."""
+        cls = type("Socket", (base,), {"__slots__": ()})
+        ours, peer = socket.socketpair()
+        closing(peer)
+        return cls, closing(cls(fileno=ours.detach()))
+
+    @staticmethod
+    def settle_on(implementation, sock):
+        """What is remembered of a class is remembered and used."""
+        for _ in range(3):
+            implementation.makefile(sock, "rb").close()
+
+    def test_count_down_is_still_what_the_c_code_does(self):
+        code = "    def _decref_socketios(self):\n        if self._io_refs > 0:\n            self._io_refs -= 1\n"
+        code += "        if self._closed:\n            self.close()\n"
+        assert inspect.getsource(socket.socket._decref_socketios) == code
+
+    @pytest.mark.parametrize("base", [False, True], ids=["class", "base"])
+    def test_count_down_that_is_put_in_its_place_is_called(self, any_impl, closing, base):
+        inner = type("Inner", (socket.socket,), {"__slots__": ()})
+        cls, sock = self.make_class(inner, closing)
+        self.settle_on(any_impl, sock)
+        log, stream = [], any_impl.makefile(sock, "rb")
+        (inner if base else cls)._decref_socketios = lambda self: log.append(self)
+        stream.close()
+        assert log == [sock] and sock._io_refs == 1
+        any_impl.makefile(sock, "rb").close()
+        assert log == [sock] * 2 and sock._io_refs == 2
+
+    def test_count_down_of_socket_socket_itself_is_called(self, any_impl, unix_pair, monkeypatch):
+        ours = unix_pair[0]
+        self.settle_on(any_impl, ours)
+        log, stream = [], any_impl.makefile(ours, "rb")
+        monkeypatch.setattr(socket.socket, "_decref_socketios", lambda self: log.append(self))
+        stream.close()
+        assert log == [ours] and ours._io_refs == 1
+        monkeypatch.undo()
+        ours._decref_socketios()
+        self.settle_on(any_impl, ours)
+        assert ours._io_refs == 0
+
+    @pytest.mark.skipif(PYPY, reason="PyPy's functions keep to their code")
+    def test_count_down_whose_code_is_another_runs_it(self, any_impl, unix_pair):
+        ours = unix_pair[0]
+        self.settle_on(any_impl, ours)
+        stream = any_impl.makefile(ours, "rb")
+        code = socket.socket._decref_socketios.__code__
+        socket.socket._decref_socketios.__code__ = (lambda self: 1 // 0).__code__
+        try:
+            with pytest.raises(ZeroDivisionError):
+                stream.close()
+        finally:
+            socket.socket._decref_socketios.__code__ = code
+        assert ours._io_refs == 1
+        ours._decref_socketios()
+
+    @pytest.mark.parametrize("name", ["_io_refs", "_closed", "_decref_socketios"])
+    def test_descriptor_that_shows_the_class_the_original_is_asked_by_the_instance(self, any_impl, closing, name):
+        log = []
+
+        class TwoFaced(object):
+            def __get__(self, instance, owner):
+                if instance is None:
+                    return vars(socket.socket)[name]
+                log.append(name)
+                return {"_io_refs": 7, "_closed": False, "_decref_socketios": lambda: None}[name]
+
+            def __set__(self, instance, value):
+                log.append(value)
+
+        cls, sock = self.make_class(socket.socket, closing)
+        setattr(cls, name, TwoFaced())
+        for _ in range(3):
+            del log[:]
+            any_impl.makefile(sock, "rb").close()
+            assert log
+        delattr(cls, name)
+
+    @pytest.mark.parametrize("count", [0, -1, 5, True, 2 ** 70, 1.5, "many", None], ids=repr)
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning" if sys.version_info >= (3, 8) else "default")
+    def test_count_of_any_kind_is_counted_as_python_does(self, any_impl, unix_pair, count):
+        sock, model = unix_pair
+
+        def count_up():
+            model._io_refs += 1
+
+        self.settle_on(any_impl, sock)
+        streams = [any_impl.makefile(sock, "rb", 0)]
+        calls = [(lambda: streams.append(any_impl.makefile(sock, "rb", 0)), count_up), (streams[0].close, model._decref_socketios)]
+        for ours, python in calls:
+            sock._io_refs = model._io_refs = count
+            assert get_outcome(ours)[:2] == get_outcome(python)[:2]
+            assert (sock._io_refs, type(sock._io_refs)) == (model._io_refs, type(model._io_refs))
+        sock._io_refs = model._io_refs = 0
+
+    def test_last_file_of_a_closed_socket_closes_it_by_its_close(self, any_impl, unix_pair, monkeypatch):
+        sock, close = unix_pair[0], socket.socket.close
+        self.settle_on(any_impl, sock)
+        log, streams = [], [any_impl.makefile(sock, "rb") for _ in range(2)]
+        sock.close()
+        monkeypatch.setattr(socket.socket, "close", lambda self: (log.append(self._io_refs), close(self)))
+        for stream in streams:
+            assert is_open(sock.fileno())
+            stream.close()
+        assert log == [1, 0] and sock.fileno() == -1
+
+    def test_closed_whose_truth_fails_error_comes_out(self, any_impl, unix_pair):
+        class Undecided(object):
+            def __bool__(self):
+                raise ZeroDivisionError("closed")
+
+        sock = unix_pair[0]
+        self.settle_on(any_impl, sock)
+        stream = any_impl.makefile(sock, "rb")
+        sock._closed = Undecided()
+        with pytest.raises(ZeroDivisionError):
+            stream.close()
+        assert stream.closed and sock._io_refs == 0
+        sock._closed = False
+
+    def test_slot_that_was_deleted_is_an_attribute_error(self, any_impl, unix_pair):
+        sock = unix_pair[0]
+        self.settle_on(any_impl, sock)
+        stream = any_impl.makefile(sock, "rb")
+        del sock._io_refs
+        with pytest.raises(AttributeError):
+            stream.close()
+        assert stream.closed
+        sock._io_refs = 1
+        stream = any_impl.makefile(sock, "rb")
+        del sock._closed
+        with pytest.raises(AttributeError):
+            stream.close()
+        assert sock._io_refs == 1
+        sock._io_refs, sock._closed = 0, False
 
 
 class TestCSocket(object):

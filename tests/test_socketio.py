@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from fakes import ScriptedSocket, collect_garbage
+from running import get_outcome
 
 PY2 = sys.version_info < (3,)
 # What a stream of the wrong direction raises.
@@ -815,6 +816,28 @@ def test_override_of_seek_serves_tell(any_impl):
             return (offset, whence)
 
     assert Raw(ScriptedSocket(), "r").tell() == (0, 1)
+
+
+
+@pytest.mark.parametrize("mode, name", [("rb", "BufferedReader"), ("wb", "BufferedWriter"), ("rwb", "BufferedRWPair")])
+def test_tell_is_unsupported_to_any_buffer_that_asks(any_impl, unix_pair, monkeypatch, mode, name):
+    own, asked = getattr(io, name), []
+
+    class Asking(own):
+        def __init__(self, *args):
+            asked.append(get_outcome(args[0].tell))
+            own.__init__(self, *args)
+            asked.append(get_outcome(args[0].tell))
+
+    stream = any_impl.makefile(unix_pair[0], mode)  # whose constructor has asked
+    unsupported = get_outcome(any_impl.SocketIO(unix_pair[0], "r").tell)
+    assert unsupported[:2] == ("raised", io.UnsupportedOperation)
+    if mode != "rwb":
+        assert get_outcome(stream.raw.tell) == unsupported and stream.raw.tell.__self__ is stream.raw
+        assert get_outcome(stream.tell)[:2] == unsupported[:2]
+    monkeypatch.setattr(io, name, Asking)
+    any_impl.makefile(unix_pair[0], mode)
+    assert asked == [unsupported] * 2
 
 
 # Reading
