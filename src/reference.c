@@ -8,7 +8,10 @@
    | `_io_refs`                                | += 1              | `_decref_socketios()`                               |
    | both, and socket.socket's own             | `_io_refs` += 1   | `_decref_socketios()`, which is that one's own      |
    | `_decref_socketios`                       |                   |                                                     |
-   | neither, but is a C socket or 2.7's own   | by being held     | by being dropped                                    | */
+   | neither, but is a C socket or 2.7's own   | by being held     | by being dropped                                    |
+
+   A socket.socket in which nothing was overridden is counted in its slots: as in the row with both, without look-ups and without calling
+   a function of Python. */
 #include "reference.h"
 
 /* sock.name += step, in the words of Python: looked up, added, and set on the object itself.  `value` is what the look-up
