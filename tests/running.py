@@ -10,6 +10,12 @@ import time
 import pytest
 
 HANGING = 30.0  # seconds after which a call that should have ended is taken for hanging
+SLOW = hasattr(sys, "pypy_version_info") or hasattr(sys, "gettotalrefcount")  # tests of many small steps; the latter: a debug build
+
+
+def get_examples(usual):
+    """How many examples hypothesis makes where `usual` are enough."""
+    return max(5, usual // 6) if SLOW else usual
 
 
 class Worker(threading.Thread):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from fakes import ScriptedSocket, collect_garbage
+from running import get_examples
 
 # The six kinds of stream over a buffer, each with the type of the object that makefile returns.
 BUFFERED_KINDS = [
@@ -170,7 +171,7 @@ def test_mode_refused_before_the_socket_is_touched_or_the_rest_is_looked_at(any_
 
 
 def test_mode_any_text_passes_exactly_if_its_letters_are_rwb(any_impl):
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=get_examples(200), deadline=None)
     @given(st.one_of(st.text("rwb", max_size=6), st.text("rwbtaxU+ ", max_size=6), st.text(max_size=4)))
     def check(mode):
         sock = ScriptedSocket()
@@ -677,7 +678,7 @@ def test_failure_any_arguments_count_one_reference_or_raise_and_count_none(impl)
     errors = st.sampled_from([None, "strict", "replace", 5])
     newlines = st.sampled_from([None, "", "\n", "\r\n", "x", 5])
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=get_examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(modes, bufferings, encodings, errors, newlines, st.integers(0, 2 ** 70))
     def check(mode, buffering, encoding, error_handler, newline, count):
         sock = ScriptedSocket()

@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
 from fakes import ScriptedSocket
-from running import HANGING, Worker, alarm, finish_script, get_outcome, once, receive_all, start_script, watchdog  # noqa: F401
+from running import HANGING, Worker, alarm, finish_script, get_examples, get_outcome, once, receive_all, start_script, watchdog  # noqa: F401
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -581,7 +581,7 @@ class TestWrite(object):
         assert signals == [signal.SIGPIPE]
 
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=get_examples(25), deadline=None)
     @given(
         sizes=st.lists(st.one_of(st.integers(0, 300), st.integers(1, 300000)), max_size=12),
         drains=st.lists(st.booleans(), min_size=12, max_size=12),
@@ -694,7 +694,7 @@ class TestWouldBlock(object):
         assert fake.sent == [b"01234567"]
 
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=get_examples(25), deadline=None)
     @given(size=st.integers(1, 5000), pieces=st.lists(st.integers(1, 200000), max_size=10))
     def test_buffered_writer_on_a_full_socket_keeps_or_sends_each_byte_once(self, implementation, size, pieces):
         ours, peer = socket.socketpair()

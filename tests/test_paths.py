@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import HANGING, adopt, alarm, get_outcome, is_open, once, receive_all, run_script, watchdog, Worker  # noqa: F401
+from running import HANGING, Worker, adopt, alarm, get_examples, get_outcome, is_open, once, receive_all, run_script, watchdog  # noqa: F401
 
 try:
     from unittest import mock
@@ -389,7 +389,7 @@ class TestOverrides(object):
         assert looked_up == ["recv_into"]
 
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=get_examples(30), deadline=None)
     @given(steps=st.lists(st.sampled_from(["own", "other", "fake", "class", "no class", "read", "write"]), max_size=20))
     def test_any_history_of_overrides_reads_and_writes_go_where_a_call_by_hand_goes(self, implementation, steps):
         check_history(implementation, steps)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import get_outcome, is_open, watchdog  # noqa: F401
+from running import get_examples, get_outcome, is_open, watchdog  # noqa: F401
 
 try:
     from unittest import mock
@@ -505,7 +505,7 @@ class TestClosing(object):
         assert [str(warning.message) for warning in caught] == []
 
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
-    @settings(max_examples=5 if PYPY else 30, deadline=None)
+    @settings(max_examples=get_examples(30), deadline=None)
     @given(
         steps=st.lists(
             st.one_of(

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from fakes import ScriptedSocket, collect_garbage
-from running import get_outcome
+from running import get_examples, get_outcome
 
 PY2 = sys.version_info < (3,)
 # What a stream of the wrong direction raises.
@@ -93,7 +93,7 @@ def test_init_with_a_mode_of_bytes_refused(any_impl):
 
 
 def test_init_any_text_is_a_mode_only_if_it_is_one_of_the_six(any_impl):
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=get_examples(200), deadline=None)
     @given(st.one_of(st.text("rwb", max_size=4), st.text(max_size=4)))
     def check(mode):
         if mode in ("r", "w", "rw", "rb", "wb", "rwb"):
@@ -978,7 +978,7 @@ def test_read_any_programme_of_reads_takes_no_more_than_it_returns(any_impl):
         st.tuples(st.just("readinto"), st.integers(0, 12)),
     )
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=get_examples(80), deadline=None)
     @given(st.lists(st.sampled_from([b"a", b"bc", b"\n", b"def\n", b"\n\n"]), max_size=8), st.lists(operations, max_size=12))
     def check(parts, programme):
         data = b"".join(parts)
@@ -1006,7 +1006,7 @@ def test_read_any_programme_of_reads_takes_no_more_than_it_returns(any_impl):
 
 @pytest.mark.parametrize("read", [lambda raw: raw.readall(), lambda raw: raw.read(), lambda raw: raw.read(-1)])
 def test_readall_gives_any_parts_up_to_the_end_in_one(any_impl, read):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=get_examples(60), deadline=None)
     @given(st.lists(st.binary(min_size=1, max_size=3000), max_size=10))
     def check(parts):
         sock = ScriptedSocket(*parts)
