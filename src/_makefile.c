@@ -245,11 +245,12 @@ wrap_raw(const makefile_state *state, PyObject *io, PyObject *raw, const makefil
                                      : state->str_buffered_reader;
     PyObject *own = pair ? state->buffered_rw_pair : mode->writing ? state->buffered_writer : state->buffered_reader;
     PyObject *wrapper = io_attribute(io, name), *buffer;
+    Py_ssize_t nbytes;
 
     if (wrapper == NULL) {
         return NULL;
     }
-    socketio_set_wrapping(raw, wrapper == own);
+    socketio_set_wrapping(raw, wrapper == own && exact_int_as_ssize(size, &nbytes)); /* no __index__ that could ask as well */
     buffer = object_call(wrapper, raw_raw_size + !pair, 2 + pair);
     socketio_set_wrapping(raw, 0);
     Py_DECREF(wrapper);
@@ -632,7 +633,7 @@ find_csocket_method(const makefile_state *state, PyTypeObject *descriptor_type, 
         return -1;
     }
     method->definition = ((PyMethodDescrObject *)descriptor)->d_method;
-    method->inherited_with = 0;
+    memset(&method->heir, 0, sizeof method->heir);
     return 0;
 }
 
@@ -682,40 +683,57 @@ find_python2_socket(makefile_state *state)
     return state->python2_dummy == NULL ? -1 : 0;
 }
 #else
-/* How socket.socket counts its files down: in slots, with a function whose work reference.c can do.  NULL where another class, which
-   has nothing of the kind, was put in its place, or where the function is another. */
+/* Is it a function of the socket module that has no more than these to do with: does reference.c know its work?  -1 with an exception. */
+static int
+is_known_decref(const makefile_state *state, PyObject *function, PyObject *socket_module)
+{
+    PyObject *names, *used;
+    int known;
+
+    if (!PyFunction_Check(function) || PyFunction_GET_CLOSURE(function) != NULL ||
+        PyFunction_GET_GLOBALS(function) != PyModule_GetDict(socket_module)) {
+        return 0;
+    }
+    names = PyTuple_Pack(3, state->str_io_refs, state->str_closed_, state->str_close);
+    used = names == NULL ? NULL : PyObject_GetAttrString(PyFunction_GET_CODE(function), "co_names");
+    known = used == NULL ? -1 : PyObject_RichCompareBool(used, names, Py_EQ);
+    Py_XDECREF(used);
+    Py_XDECREF(names);
+    return known;
+}
+
+/* How socket.socket counts its files down, and if it is as the interpreter's own does, in slots, what reference.c needs to do so.  NULL
+   where something else was put in its place. */
 static int
 find_socket_counter(makefile_state *state)
 {
-    PyObject *socket = import_attribute("socket", "socket"), *names = NULL, *used;
-    int found, same = 0;
+    PyObject *module = PyImport_ImportModule("socket"), *socket, *io_refs = NULL, *closed = NULL;
+    int found = -1, known = 0;
 
-    if (socket == NULL) {
-        return -1;
+    socket = module == NULL ? NULL : PyObject_GetAttrString(module, "socket");
+    if (socket != NULL) {
+        state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &found);
     }
-    state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &found);
-    if (found > 0) {
-        state->socket_io_refs = object_get_optional_attr(socket, state->str_io_refs, &found);
+    if (found > 0 && PyModule_Check(module)) {
+        known = is_known_decref(state, state->socket_decref, module);
     }
-    if (found > 0) {
-        state->socket_closed = object_get_optional_attr(socket, state->str_closed_, &found);
+    if (found >= 0 && known > 0) {
+        io_refs = object_get_optional_attr(socket, state->str_io_refs, &found);
     }
-    Py_DECREF(socket);
-    if (found > 0 && PyFunction_Check(state->socket_decref) && Py_TYPE(state->socket_io_refs) == &PyMemberDescr_Type &&
-        Py_TYPE(state->socket_closed) == &PyMemberDescr_Type) {
+    if (found >= 0 && known > 0) {
+        closed = object_get_optional_attr(socket, state->str_closed_, &found);
+    }
+    if (closed != NULL && io_refs != NULL && Py_TYPE(io_refs) == &PyMemberDescr_Type &&
+        Py_TYPE(closed) == &PyMemberDescr_Type) {
+        state->socket_io_refs = Py_NewRef(io_refs);
+        state->socket_closed = Py_NewRef(closed);
         state->socket_code = Py_NewRef(PyFunction_GET_CODE(state->socket_decref));
-        names = PyTuple_Pack(3, state->str_io_refs, state->str_closed_, state->str_close);
-        used = names == NULL ? NULL : PyObject_GetAttrString(state->socket_code, "co_names");
-        same = used == NULL ? -1 : PyObject_RichCompareBool(used, names, Py_EQ);
-        Py_XDECREF(used);
-        Py_XDECREF(names);
     }
-    if (same <= 0) {
-        Py_CLEAR(state->socket_io_refs);
-        Py_CLEAR(state->socket_closed);
-        Py_CLEAR(state->socket_code);
-    }
-    return found < 0 || same < 0 ? -1 : 0;
+    Py_XDECREF(closed);
+    Py_XDECREF(io_refs);
+    Py_XDECREF(socket);
+    Py_XDECREF(module);
+    return found < 0 || known < 0 ? -1 : 0;
 }
 #endif
 

@@ -281,66 +281,92 @@ type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
 #endif
 }
 
-/* A number that stands for what the type, up to `base` in its order of look-up, has under each name: it was never another's, and is
-   another once something changed.  0 where there is none to be had, or none yet (see type_give_version). */
-static inline uint64_t
-type_version(PyTypeObject *type, PyTypeObject *base)
-{
+/* A type as it is: what it has under each name in the classes that come before `end` in its order of look-up, and whether these are
+   found in Python's usual way.  No other type is ever remembered by the same, nor this one once something changed. */
+typedef struct {
+    uint64_t version; /* 0: not remembered */
+    PyObject *mro;    /* borrowed, only compared */
+} type_memo;
+
 #if PYTHON2 || defined(Py_GIL_DISABLED)
-    (void)type, (void)base;
-    return 0;
+#define type_version(type, end) ((void)(type), (void)(end), (uint64_t)0)
 #elif PY_VERSION_HEX >= 0x030C0000
-    (void)base; /* it stands for all classes of the type */
-    return type->tp_version_tag;
-#else /* The type's own is used again after sys._clear_type_cache().  That of its dict is not (PEP 509), and tells all if `base` is next. */
+#define type_version(type, end) ((void)(end), (uint64_t)(type)->tp_version_tag)
+#else
+/* The type's own is used again after sys._clear_type_cache().  That of its dict is not (PEP 509), and tells all of a type that derives
+   from `end` and nothing else, as that does from `object`: neither of them changes. */
+static inline uint64_t
+type_version(PyTypeObject *type, PyTypeObject *end)
+{
     PyObject *mro = type->tp_mro;
 
-    return mro != NULL && PyTuple_GET_SIZE(mro) > 1 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)base &&
+    return mro != NULL && PyTuple_GET_SIZE(mro) == 3 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)end &&
                    PyTuple_GET_ITEM(mro, 0) == (PyObject *)type
                ? ((PyDictObject *)type->tp_dict)->ma_version_tag
                : 0;
-#endif
 }
+#endif
 
-static inline void
-type_give_version(PyTypeObject *type)
+/* Is it the type that is remembered, with nothing changed?  (A `__bases__` that was undone leaves a version of what it was meanwhile,
+   but the order of look-up is the old one.) */
+static inline int
+type_is_remembered(const type_memo *memo, PyTypeObject *type, PyTypeObject *end)
 {
-#if PY_VERSION_HEX >= 0x030C0000
-    (void)PyUnstable_Type_AssignVersionTag(type); /* a type that has changed too often gets none */
-#else
-    (void)type;
-#endif
+    uint64_t version = type_version(type, end);
+
+    return version != 0 && version == memo->version && type->tp_mro == memo->mro;
 }
 
-/* Does the type's version tell all?  Not of a class in its order of look-up that is none of its bases, which only a metaclass puts there;
-   nor of a key whose __eq__ changes its mind, in a class before `end`. */
+/* Can nothing change what is found in the classes before `end` without the type's version?  There, a key's __eq__ may change its mind,
+   and a metaclass may have put in a class that is none of its bases. */
 static inline int
 type_version_tells(PyTypeObject *type, PyTypeObject *end)
 {
     PyObject *mro = type->tp_mro, *key, *value;
-    int plain = Py_TYPE(type) == &PyType_Type;
+    int tells = 1;
     Py_ssize_t i;
 
-    for (i = 0; plain && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
-        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
+    for (i = 0; tells && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
+        PyObject *base = PyTuple_GET_ITEM(mro, i), *dict;
         Py_ssize_t position = 0;
 
-        while (plain && dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
-            plain = PyUnicode_CheckExact(key);
+        if (Py_TYPE(base) != &PyType_Type) {
+            return 0;
+        }
+        dict = PyType_GetDict((PyTypeObject *)base);
+        while (tells && dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
+            tells = PyUnicode_CheckExact(key);
         }
         Py_XDECREF(dict);
     }
-    return plain;
+    return tells;
 }
 
-/* What the type's classes, whose keys are all plain, have under this name, as it is: a new reference, or NULL with no exception. */
+/* What to remember the type by, as it is now: to be taken before it is looked at. */
+static inline type_memo
+type_memorize(PyTypeObject *type, PyTypeObject *end)
+{
+    type_memo memo = {0, NULL};
+
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+    (void)PyUnstable_Type_AssignVersionTag(type); /* a type that has changed too often gets none */
+#endif
+    if (type_version(type, end) != 0 && type_version_tells(type, end)) {
+        memo.version = type_version(type, end);
+        memo.mro = type->tp_mro;
+    }
+    return memo;
+}
+
+/* What the classes before `end`, all of whose keys are plain, have under this name, as it is: a new reference, or NULL with no
+   exception. */
 static inline PyObject *
-type_find(PyTypeObject *type, PyObject *name)
+type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
 {
     PyObject *mro = type->tp_mro, *value = NULL;
     Py_ssize_t i;
 
-    for (i = 0; value == NULL && i < PyTuple_GET_SIZE(mro); i++) {
+    for (i = 0; value == NULL && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
         PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
 
         value = dict == NULL ? NULL : dict_get(dict, name);

@@ -42,7 +42,7 @@ find_decref(const makefile_state *state, PyObject *object)
 }
 
 #if !PYTHON2
-/* Is what the type has under each name what the state has, whose keys are plain? */
+/* Has the type, with plain keys alone, what socket.socket counts with, and nothing in its place? */
 static int
 has_own_counter(const makefile_state *state, PyTypeObject *type)
 {
@@ -51,11 +51,12 @@ has_own_counter(const makefile_state *state, PyTypeObject *type)
     } used[] = {{state->str_decref_socketios, state->socket_decref},
                 {state->str_io_refs, state->socket_io_refs},
                 {state->str_closed_, state->socket_closed}};
-    int own = 1;
+    int own = PyType_IsSubtype(type, PyDescr_TYPE(state->socket_io_refs)) &&
+              PyType_IsSubtype(type, PyDescr_TYPE(state->socket_closed));
     size_t i;
 
     for (i = 0; own && i < sizeof used / sizeof used[0]; i++) {
-        PyObject *found = type_find(type, used[i].name);
+        PyObject *found = type_find_before(type, (PyTypeObject *)state->csocket_type, used[i].name);
 
         own = found == used[i].own;
         Py_XDECREF(found); /* only compared */
@@ -69,74 +70,95 @@ static int
 counts_in_slots(makefile_state *state, PyObject *sock)
 {
     PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
-    uint64_t version = type_version(type, csocket_type);
+    type_memo memo;
 
     if (state->socket_code == NULL || PyFunction_GET_CODE(state->socket_decref) != state->socket_code) {
         return 0;
     }
-    if (version == 0 || version != state->counts_with) {
-        if (!has_class_attributes_only(sock) || type->tp_setattro != PyObject_GenericSetAttr ||
-            !PyObject_TypeCheck(sock, csocket_type)) {
-            return 0;
-        }
-        type_give_version(type);
-        version = type_version(type, csocket_type);
-        if (version == 0 || !type_version_tells(type, csocket_type) || !has_own_counter(state, type)) {
-            return 0;
-        }
-        state->counts_with = version;
+    if (type_is_remembered(&state->counts_in_slots, type, csocket_type)) {
+        return 1;
     }
+    if (!has_class_attributes_only(sock) || type->tp_setattro != PyObject_GenericSetAttr ||
+        !PyObject_TypeCheck(sock, csocket_type)) {
+        return 0;
+    }
+    memo = type_memorize(type, csocket_type);
+    if (memo.version == 0 || !has_own_counter(state, type)) {
+        return 0;
+    }
+    state->counts_in_slots = memo;
     return 1;
 }
 
+/* What is in the slot: a new reference, or NULL with no exception. */
 static PyObject *
 slot_get(PyObject *sock, PyObject *descriptor)
 {
-    return PyMember_GetOne((const char *)sock, ((PyMemberDescrObject *)descriptor)->d_member);
+    PyObject *value = PyMember_GetOne((const char *)sock, ((PyMemberDescrObject *)descriptor)->d_member);
+
+    PyErr_Clear();
+    return value;
 }
 
+/* sock._io_refs = count */
 static int
-slot_set(PyObject *sock, PyObject *descriptor, PyObject *value)
+slots_set_count(makefile_state *state, PyObject *sock, Py_ssize_t count)
 {
-    return PyMember_SetOne((char *)sock, ((PyMemberDescrObject *)descriptor)->d_member, value);
-}
+    PyObject *value = Int_FromSsize_t(count);
+    int status =
+        value == NULL ? -1 : PyMember_SetOne((char *)sock, ((PyMemberDescrObject *)state->socket_io_refs)->d_member, value);
 
-/* sock._io_refs = operation(sock._io_refs, 1) */
-static int
-slots_count_by(makefile_state *state, PyObject *sock, binaryfunc operation)
-{
-    PyObject *value = slot_get(sock, state->socket_io_refs);
-    PyObject *counted = value == NULL ? NULL : operation(value, state->one);
-    int status = counted == NULL ? -1 : slot_set(sock, state->socket_io_refs, counted);
-
-    Py_XDECREF(counted);
     Py_XDECREF(value);
     return status;
 }
 
-/* sock._decref_socketios() */
+/* Is sock._io_refs a plain int, which counting leaves one? */
+static int
+slots_get_count(makefile_state *state, PyObject *sock, Py_ssize_t *count)
+{
+    PyObject *value = slot_get(sock, state->socket_io_refs);
+    int plain = value != NULL && exact_int_as_ssize(value, count) && *count < PY_SSIZE_T_MAX;
+
+    Py_XDECREF(value);
+    return plain;
+}
+
+/* sock._io_refs += 1.  1 if that was done, 0 if it has to be done in the words of Python, -1 with an exception. */
+static int
+slots_take(makefile_state *state, PyObject *sock)
+{
+    Py_ssize_t count;
+
+    if (!counts_in_slots(state, sock) || !slots_get_count(state, sock, &count)) {
+        return 0;
+    }
+    return slots_set_count(state, sock, count + 1) < 0 ? -1 : 1;
+}
+
+/* sock._decref_socketios().  As above. */
 static int
 slots_release(makefile_state *state, PyObject *sock)
 {
-    PyObject *value = slot_get(sock, state->socket_io_refs), *result;
+    PyObject *closed, *result;
     Py_ssize_t count;
-    int truth = value == NULL                       ? -1
-                : exact_int_as_ssize(value, &count) ? count > 0
-                                                    : PyObject_RichCompareBool(value, state->zero, Py_GT);
 
-    Py_XDECREF(value);
-    if (truth < 0 || (truth && slots_count_by(state, sock, PyNumber_InPlaceSubtract) < 0)) {
-        return -1;
+    if (!counts_in_slots(state, sock) || !slots_get_count(state, sock, &count)) {
+        return 0;
     }
-    value = slot_get(sock, state->socket_closed);
-    truth = value == NULL ? -1 : PyObject_IsTrue(value);
-    Py_XDECREF(value);
-    if (truth <= 0) {
-        return truth;
+    closed = slot_get(sock, state->socket_closed);
+    Py_XDECREF(closed); /* only compared */
+    if (closed != Py_True && closed != Py_False) {
+        return 0;
+    }
+    if (count > 0 && slots_set_count(state, sock, count - 1) < 0) {
+        return -1; /* unreached: a count is a small int */
+    }
+    if (closed == Py_False) {
+        return 1;
     }
     result = PyObject_CallMethodNoArgs(sock, state->str_close);
     Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
+    return result == NULL ? -1 : 1;
 }
 #endif
 
@@ -185,9 +207,9 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     int status;
 
 #if !PYTHON2
-    if (counts_in_slots(state, sock)) {
+    if ((status = slots_take(state, sock)) != 0) {
         *kind = REFERENCE_IO_REFS;
-        return slots_count_by(state, sock, PyNumber_InPlaceAdd);
+        return status < 0 ? -1 : 0;
     }
 #endif
     if (counter_find(state, sock, kind, &value) < 0) {
@@ -255,8 +277,10 @@ reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
     PyObject *result;
 
 #if !PYTHON2
-    if (kind == REFERENCE_IO_REFS && counts_in_slots(state, sock)) {
-        return slots_release(state, sock);
+    int status = kind == REFERENCE_IO_REFS ? slots_release(state, sock) : 0;
+
+    if (status != 0) {
+        return status < 0 ? -1 : 0;
     }
 #endif
     if (kind == REFERENCE_IO_REFS) {

@@ -246,29 +246,25 @@ SELDOM static int
 search_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
     PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
-    uint64_t version;
+    type_memo memo;
 
     if (!has_class_attributes_only(sock) || !PyObject_TypeCheck(sock, csocket_type)) {
         return 0;
     }
-    type_give_version(type);
-    version = type_version(type, csocket_type);
+    memo = type_memorize(type, csocket_type);
     if (type_defines_before(type, csocket_type, name) != 0) {
         return 0;
     }
-    if (version != 0 && type_version_tells(type, csocket_type)) {
-        own->inherited_with = version;
-    }
+    own->heir = memo;
     return 1;
 }
 
-/* The same, without a search if the sock's class is the one that was searched last. */
+/* The same, without a search if the sock's type is the one that was searched last. */
 static inline int
 inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
-    uint64_t version = type_version(Py_TYPE(sock), (PyTypeObject *)state->csocket_type);
-
-    return (version != 0 && version == own->inherited_with) || search_own_method(state, sock, name, own);
+    return type_is_remembered(&own->heir, Py_TYPE(sock), (PyTypeObject *)state->csocket_type) ||
+           search_own_method(state, sock, name, own);
 }
 
 /* endpoint_find for a method that has to be bound. */

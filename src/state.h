@@ -89,7 +89,7 @@ typedef struct {
     csocket_methods csocket;
     gil_turn turn;
     transfer_context transfer;
-    uint64_t counts_with;         /* the last type that was seen to count in those slots has this version (see type_version) */
+    type_memo counts_in_slots;    /* the last type that was seen to count in those of socket.socket */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
 } makefile_state;

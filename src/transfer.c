@@ -297,12 +297,13 @@ raise_deferred(void *unused)
 int
 transfer_serve_signals(const transfer_context *context)
 {
-    context->turn->unserved = TRANSFERS_PER_LOOK;
-    if (deferred.due) {
-        if (deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
-            return raise_deferred(NULL);
-        }
-        context->turn->unserved = 1; /* for the main thread's next */
+#ifndef Py_GIL_DISABLED
+    context->turn->unserved = deferred.due ? 1 : TRANSFERS_PER_LOOK; /* 1: for the main thread's next */
+#else
+    (void)context;
+#endif
+    if (deferred.due && deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
+        return raise_deferred(NULL);
     }
     return PyErr_CheckSignals();
 }
@@ -317,7 +318,11 @@ serve_signals_later(const transfer_context *context)
     raised_take(&deferred.raised);
     deferred.thread = (unsigned long)PyThread_get_thread_ident();
     deferred.due = 1;
-    context->turn->unserved = 1;                   /* the next transfer raises it, */
+#ifndef Py_GIL_DISABLED
+    context->turn->unserved = 1; /* the next transfer raises it, */
+#else
+    (void)context; /* the next transfer raises it, */
+#endif
     (void)Py_AddPendingCall(raise_deferred, NULL); /* or the interpreter, if that has room for it and looks earlier */
     return 1;
 }
@@ -439,9 +444,6 @@ transfer_retry(transfer *self, int error, int resuming)
         attempt next;
 
         if (error == EAGAIN || error == EWOULDBLOCK) {
-            if (blocking) {
-                return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
-            }
             awaits = 1;
         }
         else if (error == EINTR) {
@@ -462,8 +464,12 @@ transfer_retry(transfer *self, int error, int resuming)
         }
         switch (awaits ? transfer_await(self, resuming) : AWAIT_READY) {
             case AWAIT_READY:
+                blocking = blocking && !awaits; /* a handler may have given the socket a timeout */
                 break;
             case AWAIT_BLOCKING:
+                if (blocking && error != EINTR) {
+                    return TRANSFER_WOULD_BLOCK; /* the descriptor was made non-blocking behind the socket's back */
+                }
                 blocking = 1;
                 break;
             case AWAIT_WOULD_BLOCK:

@@ -15,11 +15,11 @@
 #define HAVE_DIRECT_PATH 0
 #endif
 
-/* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and what the last type that was seen to
-   inherit it has as its version (see type_version). */
+/* One of the interpreter's own methods of `_socket.socket`: by what it is known once bound, and the last type that was seen to inherit
+   it. */
 typedef struct {
     PyMethodDef *definition;
-    uint64_t inherited_with;
+    type_memo heir;
 } csocket_method;
 
 /* Those by which a C socket is known and asked. */

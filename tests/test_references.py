@@ -5,8 +5,10 @@ import gc
 import inspect
 import io
 import itertools
+import os
 import socket
 import ssl
+import subprocess
 import sys
 import warnings
 import weakref
@@ -38,6 +40,32 @@ FAILURES = [
     (("rw", 16), {"newline": "x"}, ValueError),
     (("w", None), {"encoding": 5}, TypeError),
 ]
+
+
+REPLACED_SCRIPT = """
+import socket, sys
+
+def make(counted):
+    def _decref_socketios(self):
+        counted.append(self._io_refs)
+        if self._io_refs > 0:
+            self._io_refs -= 1
+        if self._closed:
+            self.close()
+    return _decref_socketios
+
+counted = socket.counted = []
+if sys.argv[1] == "closure":
+    socket.socket._decref_socketios = make(counted)
+else:
+    exec("def decref(self): counted.append(self._io_refs); self._io_refs -= 1", vars(socket))
+    socket.socket._decref_socketios = socket.decref
+from backports.makefile._makefile import backport_makefile
+sock = socket.socket()
+backport_makefile(sock, "rb").close()
+print(counted[0], sock._io_refs)
+sock.close()
+"""
 
 
 class Counted(object):
@@ -744,6 +772,54 @@ class TestOwnSocket(object):
             any_impl.makefile(sock, "rb").close()
             assert log
         delattr(cls, name)
+
+    def test_slots_of_socket_socket_in_a_class_that_has_none_are_refused(self, any_impl):
+        names = "_io_refs", "_closed", "_decref_socketios"
+        borrowed = dict((name, vars(socket.socket)[name]) for name in names)
+        cls = type("Borrowing", (_socket.socket,), dict(borrowed, __slots__=()))
+        for sock in [cls() for _ in range(3)]:
+            with pytest.raises(TypeError):
+                any_impl.makefile(sock, "rb", 0)
+            sock.close()
+
+    @pytest.mark.skipif(PYPY, reason="PyPy's classes have strings for keys")
+    def test_classes_behind_the_c_socket_that_change_while_they_are_searched(self, c_impl):
+        class Key(object):
+            armed = False
+
+            def __hash__(self):
+                return hash("_decref_socketios")
+
+            def __eq__(self, other):
+                if Key.armed and other == "_decref_socketios":
+                    Key.armed = False
+                    cls.__bases__ = (_socket.socket, after)
+                    junk.extend(tuple(range(len(order))) for _ in range(1000))
+                return False
+
+        before, after = type("Before", (), {"__slots__": (), Key(): 1}), type("After", (), {"__slots__": ()})
+        junk, cls = [], type("Sock", (_socket.socket, before), {"__slots__": ()})
+        order, sock = cls.__mro__, cls()
+        cls.changed = 1
+        Key.armed = True
+        c_impl.makefile(sock, "rb", 0).close()
+        sock.close()
+
+    def test_way_of_setting_that_a_class_behind_the_c_socket_gets_later_is_taken(self, any_impl, closing):
+        log, behind = [], type("Behind", (), {"__slots__": ()})
+        cls = type("Sock", (socket.socket, behind), {"__slots__": ()})
+        sock = closing(cls())
+        self.settle_on(any_impl, sock)
+        behind.__setattr__ = lambda self, name, value: (log.append((name, value)), object.__setattr__(self, name, value))
+        any_impl.makefile(sock, "rb").close()
+        if "__setattr__" not in vars(_socket.socket):  # that comes first
+            assert log == [("_io_refs", 1), ("_io_refs", 0)]
+
+    @pytest.mark.parametrize("makes", ["closure", "function of its module"])
+    def test_count_down_replaced_before_the_import_is_called(self, c_impl, makes):
+        output = subprocess.check_output([sys.executable, "-c", REPLACED_SCRIPT, makes],
+                                         env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
+        assert output.decode() == "1 0\n"
 
     @pytest.mark.parametrize("count", [0, -1, 5, True, 2 ** 70, 1.5, "many", None], ids=repr)
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning" if sys.version_info >= (3, 8) else "default")

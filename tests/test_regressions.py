@@ -15,7 +15,7 @@ import pytest
 
 import backports.makefile
 from conftest import INTERPRETER, OURS, get_name
-from running import Worker, adopt, run_script
+from running import Worker, adopt, alarm, once, run_script
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -501,6 +501,72 @@ def test_class_in_the_order_of_look_up_that_is_no_base_is_seen_to_change(c_impl,
     Stranger.send = encrypt
     assert raw.write(b"secret") == 6
     assert peer.recv(20) == b"<SECRET>"
+
+
+@pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
+@pytest.mark.skipif(WITHOUT_GIL, reason="as above")
+def test_class_remembered_while_bases_were_tried_is_not_taken_for_what_it_is_again(c_impl, closing):
+    class Meta(type):
+        def mro(cls):
+            if trying:
+                trying.pop()()
+            return type.mro(cls)
+
+    def write_and_refuse():
+        raw.write(b"plain")
+        raise ZeroDivisionError("bases")
+
+    trying = []
+    plain = type("Plain", (socket.socket,), {"__slots__": ()})
+    encrypting = type("Encrypting", (make_encrypting(object), socket.socket), {"__slots__": ()})
+    Meta("Derived", (encrypting,), {"__slots__": ()})
+    sock, peer = connect(encrypting, closing)
+    raw = c_impl.SocketIO(sock, "w")
+    trying.append(write_and_refuse)
+    with pytest.raises(ZeroDivisionError):
+        encrypting.__bases__ = (plain,)
+    assert peer.recv(20) == b"plain"
+    for _ in range(3):
+        assert raw.write(b"secret") == 6
+        assert peer.recv(20) == b"<SECRET>"
+
+
+@pytest.mark.skipif("__getattribute__" in vars(_socket.socket), reason="the C socket's own way comes first")
+def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(any_impl, closing):
+    class Behind(object):
+        __slots__ = ()
+
+    class Sock(socket.socket, Behind):
+        __slots__ = ()
+
+    sock, peer = connect(Sock, closing)
+    raw = any_impl.SocketIO(sock, "w")
+    for _ in range(3):
+        raw.write(b"plain")
+    assert peer.recv(15) == b"plain" * 3
+    Behind.__getattribute__ = lambda self, name: (
+        functools.partial(encrypt, self) if name == "send" else object.__getattribute__(self, name)
+    )
+    assert raw.write(b"secret") == 6
+    assert peer.recv(20) == b"<SECRET>"
+
+
+@pytest.mark.skipif(PY2, reason="2.7's own takes the signal for the end of the call")
+def test_read_without_a_timeout_that_a_handler_gives_one_goes_on(any_impl, closing):
+    sock, peer = connect(socket.socket, closing)
+    raw = any_impl.SocketIO(sock, "r")
+    with alarm(once(lambda *args: sock.settimeout(60)), 0.1):
+        sending = Worker(lambda: (time.sleep(0.4), peer.sendall(b"z")))
+        assert raw.read(5) == b"z"
+        sending.get()
+
+
+def test_read_without_a_timeout_that_a_handler_gives_one_ends_with_it(c_impl, closing):  # the interpreter's own tries all the time
+    sock, peer = connect(socket.socket, closing)
+    raw = c_impl.SocketIO(sock, "r")
+    with alarm(once(lambda *args: sock.settimeout(0.2)), 0.1):
+        with pytest.raises(socket.timeout):
+            raw.readinto(bytearray(5))
 
 
 def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl, closing):
