@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import get_examples, get_outcome, is_open, watchdog  # noqa: F401
+from running import get_examples, get_outcome, is_open, run_script, watchdog  # noqa: F401
 
 try:
     from unittest import mock
@@ -65,6 +65,17 @@ sock = socket.socket()
 backport_makefile(sock, "rb").close()
 print(counted[0], sock._io_refs)
 sock.close()
+"""
+
+
+LATER_SCRIPT = """
+behind, log = type("Behind", (), {"__slots__": ()}), []
+socket.socket.__bases__ = socket.socket.__bases__[0], behind
+sock = socket.socket()
+makefile(sock, "rb").close()
+behind.__setattr__ = lambda self, name, value: (log.append((name, value)), object.__setattr__(self, name, value))
+makefile(sock, "rb").close()
+print(log)
 """
 
 
@@ -814,6 +825,9 @@ class TestOwnSocket(object):
         any_impl.makefile(sock, "rb").close()
         if "__setattr__" not in vars(_socket.socket):  # that comes first
             assert log == [("_io_refs", 1), ("_io_refs", 0)]
+
+    def test_way_of_setting_that_socket_socket_gets_later_is_taken(self, any_impl):
+        assert run_script(LATER_SCRIPT, any_impl) == "[('_io_refs', 1), ('_io_refs', 0)]\n"
 
     @pytest.mark.parametrize("makes", ["closure", "function of its module"])
     def test_count_down_replaced_before_the_import_is_called(self, c_impl, makes):

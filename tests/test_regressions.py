@@ -532,23 +532,21 @@ def test_class_remembered_while_bases_were_tried_is_not_taken_for_what_it_is_aga
 
 
 @pytest.mark.skipif("__getattribute__" in vars(_socket.socket), reason="the C socket's own way comes first")
-def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(any_impl, closing):
-    class Behind(object):
-        __slots__ = ()
-
-    class Sock(socket.socket, Behind):
-        __slots__ = ()
-
-    sock, peer = connect(Sock, closing)
+@pytest.mark.parametrize("base", [socket.socket, _socket.socket], ids=["socket", "C socket"])
+def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(any_impl, closing, base):
+    behind = type("Behind", (object,), {"__slots__": ()})
+    cls = type("Sock", (base, behind), {"__slots__": () if base is socket.socket else ("_io_refs",)})
+    sock, peer = connect(cls, closing)
     raw = any_impl.SocketIO(sock, "w")
     for _ in range(3):
         raw.write(b"plain")
     assert peer.recv(15) == b"plain" * 3
-    Behind.__getattribute__ = lambda self, name: (
+    behind.__getattribute__ = lambda self, name: (
         functools.partial(encrypt, self) if name == "send" else object.__getattribute__(self, name)
     )
     assert raw.write(b"secret") == 6
     assert peer.recv(20) == b"<SECRET>"
+    del behind.__getattribute__
 
 
 @pytest.mark.skipif(PY2, reason="2.7's own takes the signal for the end of the call")

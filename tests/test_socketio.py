@@ -840,6 +840,26 @@ def test_tell_is_unsupported_to_any_buffer_that_asks(any_impl, unix_pair, monkey
     assert asked == [unsupported] * 2
 
 
+
+@pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="its collector does not show what it has")
+def test_tell_is_unsupported_to_a_buffer_size_that_asks(any_impl, unix_pair):
+    asked = []
+
+    class Size(object):
+        def __lt__(self, other):
+            return False
+
+        def __index__(self):
+            streams = [each for each in gc.get_objects() if issubclass(type(each), any_impl.SocketIO)]
+            asked.extend(get_outcome(raw.tell)[:2] for raw in streams if raw._sock is unix_pair[0])
+            return 64
+
+        __int__ = __index__
+
+    any_impl.makefile(unix_pair[0], "rb", Size()).close()
+    assert set(asked) == {("raised", io.UnsupportedOperation)}
+
+
 # Reading
 
 
