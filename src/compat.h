@@ -234,6 +234,8 @@ dict_get(PyObject *dict, PyObject *key)
 /* Documented and public in spite of its name. */
 #define bytes_resize _PyBytes_Resize
 
+/* ---- What types have under a name, and how that is remembered --------------------------------------------------- */
+
 /* Can no class of a Python program's change the attributes of this one? */
 static inline int
 type_is_immutable(PyTypeObject *type)
@@ -382,6 +384,8 @@ has_class_attributes_only(PyObject *object)
 {
     return Py_TYPE(object)->tp_getattro == PyObject_GenericGetAttr && Py_TYPE(object)->tp_dictoffset == 0;
 }
+
+/* ---- Errors and look-ups that tell "absent" ---------------------------------------------------------------------- */
 
 /* PyErr_ExceptionMatches, which on 2.7 needs memory to tell, and says no where there is none. */
 static inline int
