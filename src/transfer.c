@@ -113,6 +113,7 @@ static void
 forget_parent(gil_turn *turn)
 {
     if (turn->forks != forks) {
+        /* unreached: in a forked child, and those of the tests end without writing their counters */
         turn->forks = forks;
         turn->moving = turn->returning = 0;
     }
