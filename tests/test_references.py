@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
+from fakes import OddKey
 from running import get_examples, get_outcome, is_open, run_script, watchdog  # noqa: F401
 
 try:
@@ -795,24 +796,16 @@ class TestOwnSocket(object):
 
     @pytest.mark.skipif(PYPY, reason="PyPy's classes have strings for keys")
     def test_classes_behind_the_c_socket_that_change_while_they_are_searched(self, c_impl):
-        class Key(object):
-            armed = False
+        def change():
+            cls.__bases__ = (_socket.socket, after)
+            junk.extend(tuple(range(len(order))) for _ in range(1000))
 
-            def __hash__(self):
-                return hash("_decref_socketios")
-
-            def __eq__(self, other):
-                if Key.armed and other == "_decref_socketios":
-                    Key.armed = False
-                    cls.__bases__ = (_socket.socket, after)
-                    junk.extend(tuple(range(len(order))) for _ in range(1000))
-                return False
-
-        before, after = type("Before", (), {"__slots__": (), Key(): 1}), type("After", (), {"__slots__": ()})
+        key = OddKey("_decref_socketios", change)
+        before, after = type("Before", (), {"__slots__": (), key: 1}), type("After", (), {"__slots__": ()})
         junk, cls = [], type("Sock", (_socket.socket, before), {"__slots__": ()})
         order, sock = cls.__mro__, cls()
         cls.changed = 1
-        Key.armed = True
+        key.armed = True
         c_impl.makefile(sock, "rb", 0).close()
         sock.close()
 

@@ -15,6 +15,7 @@ import pytest
 
 import backports.makefile
 from conftest import INTERPRETER, OURS, get_name
+from fakes import OddKey
 from running import Worker, adopt, alarm, once, run_script
 
 PY2 = sys.version_info[0] == 2
@@ -398,22 +399,6 @@ def test_class_that_gets_the_version_of_another_is_not_taken_for_it(any_impl, cl
         for _ in range(2):
             assert encrypted.write(b"secret") == 6
             assert its_peer.recv(20) == b"<SECRET>"
-
-
-class OddKey(object):
-    """In a class dict: equal to a name when it is told to be, and does something when it is compared."""
-
-    def __init__(self, name, function):
-        self.name, self.function, self.armed = name, function, False
-
-    def __hash__(self):
-        return hash(self.name)
-
-    def __eq__(self, other):
-        if self.armed and other == self.name:
-            self.armed = False
-            self.function()
-        return False
 
 
 @pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
