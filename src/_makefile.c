@@ -649,8 +649,8 @@ find_csocket_methods(makefile_state *state)
     }
     type = Py_TYPE(descriptor);
     Py_DECREF(descriptor);
-    if (find_csocket_method(state, type, "recv_into", &state->csocket.recv_into) < 0 ||
-        find_csocket_method(state, type, "send", &state->csocket.send) < 0 ||
+    if (find_csocket_method(state, type, "recv_into", &state->transfer.methods.recv_into) < 0 ||
+        find_csocket_method(state, type, "send", &state->transfer.methods.send) < 0 ||
         find_csocket_method(state, type, "fileno", &fileno) < 0 ||
         find_csocket_method(state, type, "gettimeout", &gettimeout) < 0) {
         return -1;
@@ -660,8 +660,8 @@ find_csocket_methods(makefile_state *state)
         PyErr_SetString(PyExc_ImportError, "this interpreter's C socket is not asked as this extension does");
         return -1;
     }
-    state->csocket.fileno = fileno.definition->ml_meth;
-    state->csocket.gettimeout = gettimeout.definition->ml_meth;
+    state->transfer.methods.fileno = fileno.definition->ml_meth;
+    state->transfer.methods.gettimeout = gettimeout.definition->ml_meth;
     return 0;
 }
 
@@ -702,38 +702,45 @@ is_known_decref(const makefile_state *state, PyObject *function, PyObject *socke
     return known;
 }
 
-/* How socket.socket counts its files down, and if it is as the interpreter's own does, in slots, what reference.c needs to do so.  NULL
-   where something else was put in its place. */
+/* The slots that it counts in, if it does: what reference.c needs to do its work.  0, or -1 with an exception. */
 static int
-find_socket_counter(makefile_state *state)
+find_socket_slots(makefile_state *state, PyObject *socket)
 {
-    PyObject *module = PyImport_ImportModule("socket"), *socket, *io_refs = NULL, *closed = NULL;
-    int found = -1, known = 0;
+    int found;
+    PyObject *io_refs = object_get_optional_attr(socket, state->str_io_refs, &found);
+    PyObject *closed = found <= 0 ? NULL : object_get_optional_attr(socket, state->str_closed_, &found);
 
-    socket = module == NULL ? NULL : PyObject_GetAttrString(module, "socket");
-    if (socket != NULL) {
-        state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &found);
-    }
-    if (found > 0 && PyModule_Check(module)) {
-        known = is_known_decref(state, state->socket_decref, module);
-    }
-    if (found >= 0 && known > 0) {
-        io_refs = object_get_optional_attr(socket, state->str_io_refs, &found);
-    }
-    if (found >= 0 && known > 0) {
-        closed = object_get_optional_attr(socket, state->str_closed_, &found);
-    }
-    if (closed != NULL && io_refs != NULL && Py_TYPE(io_refs) == &PyMemberDescr_Type &&
-        Py_TYPE(closed) == &PyMemberDescr_Type) {
+    if (closed != NULL && Py_TYPE(io_refs) == &PyMemberDescr_Type && Py_TYPE(closed) == &PyMemberDescr_Type) {
         state->socket_io_refs = Py_NewRef(io_refs);
         state->socket_closed = Py_NewRef(closed);
         state->socket_code = Py_NewRef(PyFunction_GET_CODE(state->socket_decref));
     }
     Py_XDECREF(closed);
     Py_XDECREF(io_refs);
+    return found < 0 ? -1 : 0;
+}
+
+/* How socket.socket counts its files down, and, if that is the interpreter's own way, where.  What something else was put in the place
+   of stays NULL.  0, or -1 with an exception. */
+static int
+find_socket_counter(makefile_state *state)
+{
+    PyObject *module = PyImport_ImportModule("socket");
+    PyObject *socket = module == NULL ? NULL : PyObject_GetAttrString(module, "socket");
+    int status = -1;
+
+    if (socket != NULL) {
+        state->socket_decref = object_get_optional_attr(socket, state->str_decref_socketios, &status);
+    }
+    if (status > 0) {
+        status = PyModule_Check(module) ? is_known_decref(state, state->socket_decref, module) : 0;
+    }
+    if (status > 0) {
+        status = find_socket_slots(state, socket);
+    }
     Py_XDECREF(socket);
     Py_XDECREF(module);
-    return found < 0 || known < 0 ? -1 : 0;
+    return status < 0 ? -1 : 0;
 }
 #endif
 
@@ -757,8 +764,6 @@ find_socket(makefile_state *state)
     if (find_csocket_methods(state) < 0) {
         return -1;
     }
-    state->transfer.methods = &state->csocket;
-    state->transfer.turn = &state->turn;
     state->transfer.timeout_error = state->timeout_error;
     state->transfer.socket_error = state->socket_error;
     return 0;

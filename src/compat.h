@@ -83,6 +83,16 @@
 #define SELDOM
 #endif
 
+/* What always holds, and saves the compiler a check. */
+#if defined(__GNUC__)
+#define ASSUME(condition)        \
+    if (!(condition)) {          \
+        __builtin_unreachable(); \
+    }
+#else
+#define ASSUME(condition)
+#endif
+
 /* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
 
 #if PYTHON2
@@ -247,47 +257,52 @@ type_is_immutable(PyTypeObject *type)
 #endif
 }
 
-/* Has a class that comes before `end` (NULL: any) in the type's order of look-up something under this name?  1, or 0 where none
-   has; or -1, with no exception, where `end` is no class of the type or where it cannot be told.  `_PyType_Lookup` in public
-   words. */
-static inline int
-type_defines_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
+/* What the classes that come before `end` (NULL: all) in the type's order of look-up have under this name, as it is: a new reference,
+   or NULL with no exception.  *found is then 0 where none has it, and -1 where `end` is no class of the type or where it cannot be
+   told.  `_PyType_Lookup` in public words. */
+static inline PyObject *
+type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name, int *found)
 {
+    PyObject *value = NULL;
 #ifndef Py_GIL_DISABLED                       /* there, another thread may be changing the classes */
     PyObject *mro = Py_XNewRef(type->tp_mro); /* an odd key's __eq__ may assign __bases__ */
-    int defines = mro == NULL ? -1 : 0;
     Py_ssize_t i;
 
-    for (i = 0; defines == 0 && i < PyTuple_GET_SIZE(mro); i++) {
-        PyObject *base = PyTuple_GET_ITEM(mro, i);
-        PyObject *dict;
+    *found = mro == NULL ? -1 : 0;
+    for (i = 0; *found == 0; i++) {
+        PyObject *base, *dict;
 
+        if (i == PyTuple_GET_SIZE(mro)) {
+            *found = end == NULL ? 0 : -1;
+            break;
+        }
+        base = PyTuple_GET_ITEM(mro, i);
         if (base == (PyObject *)end) {
-            Py_DECREF(mro);
-            return 0;
+            break;
         }
         if (!PyType_Check(base)) {
-            defines = -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
+            *found = -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
             break;
         }
         dict = PyType_GetDict((PyTypeObject *)base);
-        defines = dict == NULL ? 0 : PyDict_Contains(dict, name);
+        value = dict == NULL ? NULL : dict_get(dict, name);
+        *found = value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
         Py_XDECREF(dict);
     }
     Py_XDECREF(mro);
     PyErr_Clear();
-    return defines == 0 && end != NULL ? -1 : defines;
 #else
     (void)type, (void)end, (void)name;
-    return -1;
+    *found = -1;
 #endif
+    return value;
 }
 
 /* A type as it is: what it has under each name in the classes that come before `end` in its order of look-up, and whether these are
    found in Python's usual way.  No other type is ever remembered by the same, nor this one once something changed. */
 typedef struct {
-    uint64_t version; /* 0: not remembered */
-    PyObject *mro;    /* borrowed, only compared */
+    uint64_t version;
+    PyObject *mro; /* borrowed, only compared; NULL: none is remembered */
 } type_memo;
 
 #if PYTHON2 || defined(Py_GIL_DISABLED)
@@ -314,9 +329,7 @@ type_version(PyTypeObject *type, PyTypeObject *end)
 static inline int
 type_is_remembered(const type_memo *memo, PyTypeObject *type, PyTypeObject *end)
 {
-    uint64_t version = type_version(type, end);
-
-    return version != 0 && version == memo->version && type->tp_mro == memo->mro;
+    return memo->mro != NULL && memo->mro == type->tp_mro && memo->version == type_version(type, end);
 }
 
 /* Can nothing change what is found in the classes before `end` without the type's version?  There, a key's __eq__ may change its mind,
@@ -360,24 +373,6 @@ type_memorize(PyTypeObject *type, PyTypeObject *end)
     return memo;
 }
 
-/* What the classes before `end`, all of whose keys are plain, have under this name, as it is: a new reference, or NULL with no
-   exception. */
-static inline PyObject *
-type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name)
-{
-    PyObject *mro = type->tp_mro, *value = NULL;
-    Py_ssize_t i;
-
-    for (i = 0; value == NULL && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
-        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
-
-        value = dict == NULL ? NULL : dict_get(dict, name);
-        Py_XDECREF(dict);
-    }
-    PyErr_Clear();
-    return value;
-}
-
 /* Do the object's attributes come from its classes alone, found there in Python's usual way? */
 static inline int
 has_class_attributes_only(PyObject *object)
@@ -411,8 +406,8 @@ object_get_optional_attr(PyObject *object, PyObject *name, int *found)
     *found = _PyObject_LookupAttr(object, name, &value);
 #else
     if (has_class_attributes_only(object)) { /* no public look-up before 3.13 spares the exception for "absent" */
-        if (type_defines_before(Py_TYPE(object), NULL, name) == 0) {
-            *found = 0;
+        Py_XDECREF(type_find_before(Py_TYPE(object), NULL, name, found));
+        if (*found == 0) {
             return NULL;
         }
     }

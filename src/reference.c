@@ -54,12 +54,13 @@ has_own_counter(const makefile_state *state, PyTypeObject *type)
     int own = PyType_IsSubtype(type, PyDescr_TYPE(state->socket_io_refs)) &&
               PyType_IsSubtype(type, PyDescr_TYPE(state->socket_closed));
     size_t i;
+    int found;
 
     for (i = 0; own && i < sizeof used / sizeof used[0]; i++) {
-        PyObject *found = type_find_before(type, (PyTypeObject *)state->csocket_type, used[i].name);
+        PyObject *value = type_find_before(type, (PyTypeObject *)state->csocket_type, used[i].name, &found);
 
-        own = found == used[i].own;
-        Py_XDECREF(found); /* only compared */
+        own = value == used[i].own;
+        Py_XDECREF(value); /* only compared */
     }
     return own;
 }

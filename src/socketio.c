@@ -34,7 +34,7 @@ typedef struct {
     char unfinished;         /* makefile() has not succeeded yet: closing takes the count back, and tells nobody */
     char wrapping;           /* a constructor of the interpreter's own Buffered types has it */
     unsigned char reference; /* reference_kind: how the sock counts this file */
-    unsigned char own;       /* 2.7: for which method the sock last answered with csocket's own (see python2_endpoint) */
+    unsigned char own;       /* 2.7: for which method the sock last answered with csocket's own (see python2_method) */
 } SocketIO;
 
 /* The owned fields: what the collector sees, and what dies with the stream. */
@@ -196,11 +196,17 @@ poison(SocketIO *self, const makefile_state *state)
 /* ---- The sock's methods ----------------------------------------------------------------------------------------- */
 
 /* What the sock answers to a method's name: something to call, or the C socket that the interpreter's own C method of that name
-   would work on, so that its work can be done directly. */
+   would work on, so that its work can be done directly.  Both NULL: an exception is set. */
 typedef struct {
     PyObject *method;  /* owned; NULL when it did not have to be made */
     PyObject *csocket; /* borrowed from the sock or the method; NULL: call the method */
 } endpoint;
+
+static inline int
+endpoint_failed(endpoint found)
+{
+    return found.method == NULL && found.csocket == NULL;
+}
 
 /* The C socket that the method is bound to, borrowed, if it is the interpreter's own; else NULL. */
 static PyObject *
@@ -212,20 +218,21 @@ method_csocket(PyObject *method, const csocket_method *own)
 
 #if PYTHON2
 /* 2.7's socket.socket answers with a dummy once it is closed, while our file goes on: by the C socket that we hold, but only if that
-   is what the sock answered with while it was open.  One that encrypted in methods of its own has lost them, and the dummy's error is right. */
-static void
-python2_endpoint(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name,
-                 const csocket_method *own)
+   is what the sock answered with while it was open.  One that encrypted in methods of its own has lost them, and the dummy's error is
+   right.  Takes the method that the sock answered with, and returns the one to use: a new reference, or NULL with an exception. */
+static PyObject *
+python2_method(PyObject *method, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name,
+               const csocket_method *own)
 {
-    const unsigned char bit = own == &state->csocket.recv_into ? 1 : 2;
+    const unsigned char bit = own == &state->transfer.methods.recv_into ? 1 : 2;
 
-    if (PyMethod_Check(found->method) && PyMethod_GET_FUNCTION(found->method) == state->python2_dummy) {
+    if (PyMethod_Check(method) && PyMethod_GET_FUNCTION(method) == state->python2_dummy) {
         if (self->own & bit) {
-            Py_DECREF(found->method);
-            found->method = PyObject_GetAttr(self->csocket, name);
+            Py_DECREF(method);
+            method = PyObject_GetAttr(self->csocket, name);
         }
     }
-    else if (method_csocket(found->method, own) == self->csocket) {
+    else if (method_csocket(method, own) == self->csocket) {
         self->own |= bit;
     }
     else {
@@ -237,6 +244,7 @@ python2_endpoint(endpoint *found, SocketIO *self, const makefile_state *state, P
         PyErr_Clear();
         Py_XDECREF(csocket);
     }
+    return method;
 }
 #endif
 
@@ -247,12 +255,14 @@ search_own_method(const makefile_state *state, PyObject *sock, PyObject *name, c
 {
     PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
     type_memo memo;
+    int found;
 
     if (!has_class_attributes_only(sock) || !PyObject_TypeCheck(sock, csocket_type)) {
         return 0;
     }
     memo = type_memorize(type, csocket_type);
-    if (type_defines_before(type, csocket_type, name) != 0) {
+    Py_XDECREF(type_find_before(type, csocket_type, name, &found));
+    if (found != 0) {
         return 0;
     }
     own->heir = memo;
@@ -268,47 +278,39 @@ inherits_own_method(const makefile_state *state, PyObject *sock, PyObject *name,
 }
 
 /* endpoint_find for a method that has to be bound. */
-SELDOM static int
-endpoint_bind(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+SELDOM static endpoint
+endpoint_bind(SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
-    found->csocket = NULL;
-    found->method = PyObject_GetAttr(sock, name);
+    endpoint found = {PyObject_GetAttr(sock, name), NULL};
+
 #if PYTHON2
-    if (found->method != NULL && self->csocket != NULL) {
-        python2_endpoint(found, self, state, sock, name, own);
+    if (found.method != NULL && self->csocket != NULL) {
+        found.method = python2_method(found.method, self, state, sock, name, own);
     }
 #else
     (void)self, (void)state;
 #endif
-    if (found->method == NULL) {
-        return -1;
+    if (HAVE_DIRECT_PATH && found.method != NULL) {
+        found.csocket = method_csocket(found.method, own);
     }
-    if (HAVE_DIRECT_PATH) {
-        found->csocket = method_csocket(found->method, own);
-    }
-    return 0;
+    return found;
 }
 
-/* Looks `name` up on the sock exactly as Python would.  0, or -1 with its exception. */
-static inline int
-endpoint_find(endpoint *found, SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
+/* Looks `name` up on the sock exactly as Python would. */
+static inline endpoint
+endpoint_find(SocketIO *self, const makefile_state *state, PyObject *sock, PyObject *name, csocket_method *own)
 {
-    if (HAVE_DIRECT_PATH && inherits_own_method(state, sock, name, own)) {
-        found->method = NULL;
-        found->csocket = sock;
-        return 0;
-    }
-    return endpoint_bind(found, self, state, sock, name, own);
+    endpoint found = {NULL, sock};
+
+    return HAVE_DIRECT_PATH && inherits_own_method(state, sock, name, own) ? found
+                                                                           : endpoint_bind(self, state, sock, name, own);
 }
 
-/* The method itself, when its work cannot be done directly after all: borrowed from the endpoint, or NULL with an exception. */
+/* The method itself, when its work cannot be done directly after all: the endpoint's own reference, or NULL with an exception. */
 static PyObject *
-endpoint_method(endpoint *found, PyObject *sock, PyObject *name)
+endpoint_method(endpoint found, PyObject *sock, PyObject *name)
 {
-    if (found->method == NULL) {
-        found->method = PyObject_GetAttr(sock, name);
-    }
-    return found->method;
+    return found.method != NULL ? found.method : PyObject_GetAttr(sock, name);
 }
 
 /* Is this our own C function, bound to this very stream? */
@@ -471,28 +473,25 @@ endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
 /* transfer_recv for this stream: a time-out poisons it. */
-static Py_ssize_t
-direct_recv(SocketIO *self, const makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t nbytes)
+static inline Py_ssize_t
+direct_recv(SocketIO *self, makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t nbytes)
 {
     Py_ssize_t received = transfer_recv(&state->transfer, csocket, buffer, nbytes, &self->rest);
 
-    if (received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
+    if (received < 0 && received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
         poison(self, state);
     }
     return received;
 }
 
 /* A new reference to an int for a transfer's outcome, to None for "would block", or NULL with an exception. */
-static PyObject *
+static inline PyObject *
 transfer_result(Py_ssize_t nbytes)
 {
     if (nbytes >= 0) {
         return Int_FromSsize_t(nbytes);
     }
-    if (nbytes == TRANSFER_WOULD_BLOCK) {
-        Py_RETURN_NONE;
-    }
-    return NULL;
+    return nbytes == TRANSFER_WOULD_BLOCK ? with_errno(Py_NewRef(Py_None)) : NULL;
 }
 
 PyDoc_STRVAR(readinto_doc,
@@ -512,7 +511,7 @@ socketio_readinto(PyObject *op, PyObject *buffer)
 {
     SocketIO *self = (SocketIO *)op;
     makefile_state *state = state_of(Py_TYPE(op));
-    PyObject *sock, *method, *result = NULL;
+    PyObject *sock, *result = NULL;
     endpoint recv_into;
     Py_buffer view;
     int direct;
@@ -521,18 +520,21 @@ socketio_readinto(PyObject *op, PyObject *buffer)
         (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
         return NULL;
     }
-    if (endpoint_find(&recv_into, self, state, sock, state->str_recv_into, &state->csocket.recv_into) < 0) {
-        result = error_result(self, state, OPERATION_READ);
-        Py_DECREF(sock);
-        return with_errno(result);
-    }
+    recv_into = endpoint_find(self, state, sock, state->str_recv_into, &state->transfer.methods.recv_into);
     direct = recv_into.csocket == NULL ? 0 : endpoint_buffer(buffer, &view, PyBUF_WRITABLE);
     if (direct > 0) {
-        result = transfer_result(direct_recv(self, state, recv_into.csocket, view.buf, view.len));
+        Py_ssize_t received = direct_recv(self, state, recv_into.csocket, view.buf, view.len);
+
         PyBuffer_Release(&view);
+        Py_XDECREF(recv_into.method);
+        Py_DECREF(sock);
+        return transfer_result(received);
     }
-    else if (direct == 0 && (method = endpoint_method(&recv_into, sock, state->str_recv_into)) != NULL) {
-        result = delegated_call(self, state, sock, method, buffer, OPERATION_READ);
+    if (endpoint_failed(recv_into)) {
+        result = error_result(self, state, OPERATION_READ);
+    }
+    else if (direct == 0 && (recv_into.method = endpoint_method(recv_into, sock, state->str_recv_into)) != NULL) {
+        result = delegated_call(self, state, sock, recv_into.method, buffer, OPERATION_READ);
     }
     Py_XDECREF(recv_into.method);
     Py_DECREF(sock);
@@ -662,7 +664,8 @@ collect_own(SocketIO *self, makefile_state *state, collected *into, Py_ssize_t n
     if (transfer_begin(&state->transfer) < 0 || (sock = begin_operation(self, state, OPERATION_READ)) == NULL) {
         goto done;
     }
-    if (endpoint_find(&recv_into, self, state, sock, state->str_recv_into, &state->csocket.recv_into) < 0) {
+    recv_into = endpoint_find(self, state, sock, state->str_recv_into, &state->transfer.methods.recv_into);
+    if (endpoint_failed(recv_into)) {
         outcome = error_would_block(self, state, OPERATION_READ) ? COLLECT_NONE : COLLECT_ERROR;
         goto done;
     }
@@ -899,24 +902,26 @@ write_by_sendall(const makefile_state *state, PyObject *sendall, PyObject *buffe
     return Int_FromSsize_t(nbytes);
 }
 
-/* write() through the `send` that the sock answered with. */
-static PyObject *
-write_by_send(SocketIO *self, const makefile_state *state, PyObject *sock, endpoint *send, PyObject *buffer)
+/* write() through the `send` that the sock answered with, whose reference it takes. */
+static inline PyObject *
+write_by_send(SocketIO *self, makefile_state *state, PyObject *sock, endpoint send, PyObject *buffer)
 {
-    PyObject *method, *result;
+    PyObject *result = NULL;
     Py_buffer view;
-    int direct = send->csocket == NULL ? 0 : endpoint_buffer(buffer, &view, PyBUF_SIMPLE);
+    int direct = send.csocket == NULL ? 0 : endpoint_buffer(buffer, &view, PyBUF_SIMPLE);
 
-    if (direct < 0) {
-        return NULL;
-    }
-    if (direct) {
-        result = transfer_result(transfer_send(&state->transfer, send->csocket, view.buf, view.len, &self->rest));
+    if (direct > 0) {
+        Py_ssize_t sent = transfer_send(&state->transfer, send.csocket, view.buf, view.len, &self->rest);
+
         PyBuffer_Release(&view);
-        return result;
+        Py_XDECREF(send.method);
+        return transfer_result(sent);
     }
-    method = endpoint_method(send, sock, state->str_send);
-    return method == NULL ? NULL : delegated_call(self, state, sock, method, buffer, OPERATION_WRITE);
+    if (direct == 0 && (send.method = endpoint_method(send, sock, state->str_send)) != NULL) {
+        result = delegated_call(self, state, sock, send.method, buffer, OPERATION_WRITE);
+    }
+    Py_XDECREF(send.method);
+    return result;
 }
 
 /* Is it for want of a `send` that the look-up failed, whose exception was taken?  Not if there is one that is not ready, as before a
@@ -961,9 +966,9 @@ socketio_write(PyObject *op, PyObject *buffer)
         (sock = begin_operation(self, state, OPERATION_WRITE)) == NULL) {
         return NULL;
     }
-    if (endpoint_find(&send, self, state, sock, state->str_send, &state->csocket.send) == 0) {
-        result = write_by_send(self, state, sock, &send, buffer);
-        Py_XDECREF(send.method);
+    send = endpoint_find(self, state, sock, state->str_send, &state->transfer.methods.send);
+    if (!endpoint_failed(send)) {
+        result = write_by_send(self, state, sock, send, buffer);
     }
     else if (raised_matches(PyExc_AttributeError)) {
         raised_exception no_send;
@@ -1390,12 +1395,14 @@ hold_csocket(SocketIO *self, makefile_state *state, PyObject *sock)
         const struct {
             PyObject *name;
             csocket_method *own;
-        } used[] = {{state->str_recv_into, &state->csocket.recv_into}, {state->str_send, &state->csocket.send}};
+        } used[] = {{state->str_recv_into, &state->transfer.methods.recv_into},
+                    {state->str_send, &state->transfer.methods.send}};
         endpoint found;
         size_t i;
 
         for (i = 0; i < sizeof used / sizeof used[0]; i++) {
-            if (endpoint_find(&found, self, state, sock, used[i].name, used[i].own) < 0) {
+            found = endpoint_find(self, state, sock, used[i].name, used[i].own);
+            if (endpoint_failed(found)) {
                 PyErr_Clear(); /* the operation will say it */
             }
             Py_XDECREF(found.method);

@@ -86,8 +86,6 @@ typedef struct {
 #define FIELD(name) PyObject *name;
     STATE_OBJECTS(FIELD)
 #undef FIELD
-    csocket_methods csocket;
-    gil_turn turn;
     transfer_context transfer;
     type_memo counts_in_slots;    /* the last type that was seen to count in those of socket.socket */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
@@ -118,7 +116,11 @@ static inline makefile_state *
 state_of(PyTypeObject *type)
 {
 #if HAVE_MODULE_STATE
-    return type == __atomic_load_n(&first_module.socketio_type, __ATOMIC_ACQUIRE) ? first_module.state : state_search(type);
+    if (type == __atomic_load_n(&first_module.socketio_type, __ATOMIC_ACQUIRE)) {
+        ASSUME(first_module.state != NULL);
+        return first_module.state;
+    }
+    return state_search(type);
 #else
     (void)type;
     return &static_state;

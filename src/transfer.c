@@ -13,9 +13,9 @@
    while this one waited, and the number may be another file's by now.
 
    A small attempt keeps the GIL: giving it up for a call of half a microsecond means to queue for it, up to the switch
-   interval, behind every busy thread.  So that those are not starved, it is handed over before the next attempt after TURN_NS,
-   and at once if a transfer is back from its system call and wants it (see keep_gil).  A send, which takes longer, gives it up
-   if there is such a one, or one that will soon be back. */
+   interval, behind every busy thread.  So that those are not starved, it is handed over after TURN_NS, before the next operation
+   begins (see transfer_look), and at once if a transfer is back from its system call and wants it (see keep_gil).  A send, which
+   takes longer, gives it up if there is such a one, or one that will soon be back. */
 #include "transfer.h"
 
 #if HAVE_DIRECT_PATH
@@ -33,15 +33,13 @@
 /* Above this size the copy itself takes long enough for others to use the time. */
 #define KEEP_GIL_NBYTES 16384
 
-#define TURN_NS 500000LL   /* transfers keep the GIL for this long at a stretch, then leave it alone for HANDOVER_NS, */
-#define KEPT_PER_CHECK 32u /* and look at the clock once in so many; */
-#define GAP_NS 1000000LL   /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
+#define TRANSFERS_PER_LOOK 32 /* at signals and the clock */
+#define TURN_NS 500000LL      /* transfers keep the GIL for this long at a stretch, then leave it alone for HANDOVER_NS; */
+#define GAP_NS 1000000LL      /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
 
 /* A sleeping thread needs about 30 us to wake and take the GIL.  Python 3 leaves it to it for a switch interval; on Python 2 whoever
    asks gets it back, so that this is all the time there is. */
 #define HANDOVER_NS (PYTHON2 ? 250000LL : 30000LL)
-
-#define TRANSFERS_PER_LOOK 16 /* at signals */
 
 /* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends. */
 #define REST_NS (50 * NS_PER_MS)
@@ -49,7 +47,7 @@
 typedef enum { DIRECTION_RECV, DIRECTION_SEND } direction;
 
 typedef struct {
-    const transfer_context *context;
+    transfer_context *context;
     PyObject *csock; /* borrowed */
     direction direction;
     char *buffer;
@@ -78,19 +76,18 @@ transfer_clock_ns(void)
     return (long long)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-/* The descriptor, -1 for a closed socket (the system call then says EBADF); or -1 with an exception set. */
+/* *fd is the descriptor, -1 for a closed socket (the system call then says EBADF).  0, or -1 with an exception set. */
 static inline int
-csocket_fileno(const transfer *self)
+csocket_fileno(const transfer *self, int *fd)
 {
-    PyObject *number = self->context->methods->fileno(self->csock, NULL);
-    long fd;
+    PyObject *number = self->context->methods.fileno(self->csock, NULL);
 
     if (number == NULL) {
         return -1; /* unreached: small ints take no memory */
     }
-    fd = int_as_long(number);
+    *fd = (int)int_as_long(number);
     Py_DECREF(number);
-    return (int)fd;
+    return 0;
 }
 
 #ifndef Py_GIL_DISABLED
@@ -136,6 +133,7 @@ leave_gil(gil_turn *turn)
 {
 #ifndef Py_GIL_DISABLED
     turn->kept = 0;
+    turn->began_ns = 0;
     forget_parent(turn);
 #else
     (void)turn;
@@ -180,7 +178,7 @@ others_move(const gil_turn *turn)
     return __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0;
 }
 
-/* keep_gil where something speaks against it. */
+/* keep_gil where somebody speaks against it. */
 SELDOM static int
 keep_gil_beside(gil_turn *turn, direction direction)
 {
@@ -191,18 +189,27 @@ keep_gil_beside(gil_turn *turn, direction direction)
     if (others_return(turn)) {
         hand_over(turn, 0); /* it is awake: a moment will do */
     }
-    else if (turn->kept % KEPT_PER_CHECK == 0) {
-        long long now_ns = transfer_clock_ns();
-
-        if (turn->kept == KEPT_PER_CHECK || now_ns - turn->checked_ns > GAP_NS) {
-            turn->began_ns = now_ns;
-        }
-        turn->checked_ns = now_ns;
-        if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
-            hand_over(turn, HANDOVER_NS);
-        }
-    }
     return 1;
+}
+
+/* Others have their turn if transfers had theirs. */
+static void
+end_turn(gil_turn *turn)
+{
+    long long now_ns;
+
+    if (!turn->kept) {
+        return;
+    }
+    now_ns = transfer_clock_ns();
+    if (turn->began_ns == 0 || now_ns - turn->looked_ns > GAP_NS) {
+        turn->began_ns = now_ns;
+    }
+    turn->looked_ns = now_ns;
+    turn->kept = 0;
+    if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
+        hand_over(turn, HANDOVER_NS);
+    }
 }
 #endif
 
@@ -210,15 +217,17 @@ keep_gil_beside(gil_turn *turn, direction direction)
 static inline int
 keep_gil(const transfer *self)
 {
-    gil_turn *turn = self->context->turn;
+    gil_turn *turn = &self->context->turn;
 
     if (self->nbytes > KEEP_GIL_NBYTES) {
         return 0;
     }
 #ifndef Py_GIL_DISABLED
-    if (++turn->kept % KEPT_PER_CHECK == 0 || others_return(turn) || (self->direction == DIRECTION_SEND && others_move(turn))) {
-        return keep_gil_beside(turn, self->direction);
+    if ((others_return(turn) || (self->direction == DIRECTION_SEND && others_move(turn))) &&
+        !keep_gil_beside(turn, self->direction)) {
+        return 0;
     }
+    turn->kept = 1;
 #else
     (void)turn;
 #endif
@@ -240,13 +249,13 @@ system_call(const transfer *self, int fd, int flags)
 SELDOM static attempt
 attempt_without_gil(const transfer self, int flags)
 {
-    gil_turn *turn = self.context->turn;
+    gil_turn *turn = &self.context->turn;
     int moves = flags != 0; /* a call without flags may wait */
-    int fd = csocket_fileno(&self);
+    int fd;
     attempt result = {-1, RAISED};
     PyThreadState *thread;
 
-    if (fd == -1 && PyErr_Occurred()) {
+    if (csocket_fileno(&self, &fd) < 0) {
         return result; /* unreached: see csocket_fileno */
     }
     thread = leave_gil(turn);
@@ -268,9 +277,8 @@ transfer_attempt(transfer *self, int blocking)
     if (blocking || !keep_gil(self)) {
         return attempt_without_gil(*self, blocking ? 0 : MSG_DONTWAIT);
     }
-    fd = csocket_fileno(self); /* last: whatever let go of the GIL before may have closed it */
-    if (fd == -1 && PyErr_Occurred()) {
-        return result; /* unreached: see csocket_fileno */
+    if (csocket_fileno(self, &fd) < 0) { /* last: whatever let go of the GIL before may have closed it */
+        return result;                   /* unreached: see csocket_fileno */
     }
     return system_call(self, fd, MSG_DONTWAIT);
 }
@@ -295,23 +303,31 @@ raise_deferred(void *unused)
     return -1;
 }
 
-int
-transfer_serve_signals(const transfer_context *context)
+/* Runs the handlers of signals that came.  0, or -1 with what one of them raised. */
+static int
+serve_signals(void)
 {
-#ifndef Py_GIL_DISABLED
-    context->turn->unserved = deferred.due ? 1 : TRANSFERS_PER_LOOK; /* 1: for the main thread's next */
-#else
-    (void)context;
-#endif
     if (deferred.due && deferred.thread == (unsigned long)PyThread_get_thread_ident()) {
         return raise_deferred(NULL);
     }
     return PyErr_CheckSignals();
 }
 
+int
+transfer_look(transfer_context *context)
+{
+#ifndef Py_GIL_DISABLED
+    end_turn(&context->turn);
+    context->turn.until_look = deferred.due ? 1 : TRANSFERS_PER_LOOK; /* 1: for the main thread's next */
+#else
+    (void)context;
+#endif
+    return serve_signals();
+}
+
 /* The same after progress: 1 if one of them raised, with no exception set now. */
 static int
-serve_signals_later(const transfer_context *context)
+serve_signals_later(transfer_context *context)
 {
     if (PyErr_CheckSignals() == 0) {
         return 0;
@@ -320,7 +336,7 @@ serve_signals_later(const transfer_context *context)
     deferred.thread = (unsigned long)PyThread_get_thread_ident();
     deferred.due = 1;
 #ifndef Py_GIL_DISABLED
-    context->turn->unserved = 1; /* the next transfer raises it, */
+    context->turn.until_look = 1; /* the next transfer raises it, */
 #else
     (void)context; /* the next transfer raises it, */
 #endif
@@ -361,11 +377,11 @@ transfer_await(transfer *self, int resuming)
     int n, error;
 
     if (resuming ? serve_signals_later(self->context)
-                 : transfer_serve_signals(self->context) < 0) { /* those that came before this wait do not end it */
+                 : serve_signals() < 0) { /* those that came before this wait do not end it */
         return resuming ? AWAIT_INTERRUPTED : AWAIT_ERROR;
     }
     if (self->deadline_ns == 0) {
-        PyObject *timeout = self->context->methods->gettimeout(self->csock, NULL);
+        PyObject *timeout = self->context->methods.gettimeout(self->csock, NULL);
         double timeout_s;
 
         if (timeout == NULL) {
@@ -390,20 +406,21 @@ transfer_await(transfer *self, int resuming)
     if (remaining_ns <= 0) {
         return AWAIT_TIMED_OUT;
     }
-    pollfd.fd = csocket_fileno(self);
+    if (csocket_fileno(self, &pollfd.fd) < 0) {
+        return AWAIT_ERROR; /* unreached: see there */
+    }
     if (pollfd.fd == -1) {
-        /* unreached: a thread or a handler closed it since the attempt; the next one reports that */
-        return PyErr_Occurred() ? AWAIT_ERROR : AWAIT_READY;
+        return AWAIT_READY; /* unreached: a thread or a handler closed it since the attempt; the next one reports that */
     }
     pollfd.events = self->direction == DIRECTION_RECV ? POLLIN : POLLOUT;
     pollfd.revents = 0;
     if (remaining_ns > 1000000 * NS_PER_MS) {
         remaining_ns = 1000000 * NS_PER_MS; /* poll's int; the caller comes back */
     }
-    thread = leave_gil(self->context->turn);
+    thread = leave_gil(&self->context->turn);
     n = poll(&pollfd, 1, (int)((remaining_ns + NS_PER_MS - 1) / NS_PER_MS));
     error = errno;
-    enter_gil(self->context->turn, thread);
+    enter_gil(&self->context->turn, thread);
     if (n < 0) {
         if (error == EINTR) {
             return AWAIT_INTERRUPTED;
@@ -427,7 +444,7 @@ waits_in_kernel(const transfer *self)
     if (self->direction == DIRECTION_RECV || self->nbytes <= KEEP_GIL_NBYTES) {
         return 0;
     }
-    timeout = self->context->methods->gettimeout(self->csock, NULL);
+    timeout = self->context->methods.gettimeout(self->csock, NULL);
     Py_XDECREF(timeout);
     return timeout == NULL ? -1 : timeout == Py_None;
 }
@@ -498,7 +515,7 @@ transfer_retry(transfer *self, int error, int resuming)
 
 /* Raises the error that ended the stream's last send, which was not told yet. */
 SELDOM static Py_ssize_t
-tell_rest(const transfer_context *context, transfer_rest *rest)
+tell_rest(transfer_context *context, transfer_rest *rest)
 {
     errno = FIELD_LOAD(rest->error);
     FIELD_STORE(rest->error, 0);
@@ -511,6 +528,7 @@ tell_rest(const transfer_context *context, transfer_rest *rest)
 static inline Py_ssize_t
 transfer_once(transfer *self)
 {
+    transfer retried;
     Py_ssize_t moved;
     attempt first;
     int blocking;
@@ -523,13 +541,12 @@ transfer_once(transfer *self)
         return TRANSFER_ERROR; /* unreached: floats have a free list */
     }
     first = transfer_attempt(self, blocking);
-    moved = first.nbytes;
-    if (first.error != 0) {
-        transfer retried = *self;
-
-        moved = transfer_retry(&retried, first.error, 0);
-        *self = retried;
+    if (first.error == 0) {
+        return first.nbytes;
     }
+    retried = *self;
+    moved = transfer_retry(&retried, first.error, 0);
+    *self = retried;
     return moved;
 }
 
@@ -558,15 +575,18 @@ transfer_resume(transfer self, Py_ssize_t sent)
 }
 
 Py_ssize_t
-transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+transfer_recv(transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
     transfer self = {context, csock, DIRECTION_RECV, buffer, nbytes, rest, 0, 0, 0};
 
-    return nbytes == 0 ? 0 : transfer_once(&self);
+    if (nbytes == 0) {
+        return 0;
+    }
+    return transfer_once(&self);
 }
 
 Py_ssize_t
-transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+transfer_send(transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
     transfer self = {context, csock, DIRECTION_SEND, (char *)buffer, nbytes, rest, 0, 0, 0};
     Py_ssize_t sent = transfer_once(&self);
@@ -591,14 +611,14 @@ transfer_setup(void)
 }
 
 int
-transfer_serve_signals(const transfer_context *context)
+transfer_look(transfer_context *context)
 {
     (void)context;
     return 0;
 }
 
 Py_ssize_t
-transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+transfer_recv(transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
     (void)context, (void)csock, (void)buffer, (void)nbytes, (void)rest;
     PyErr_BadInternalCall();
@@ -606,7 +626,7 @@ transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py
 }
 
 Py_ssize_t
-transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
+transfer_send(transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes, transfer_rest *rest)
 {
     return transfer_recv(context, csock, (void *)buffer, nbytes, rest);
 }

@@ -29,22 +29,23 @@ typedef struct {
     PyCFunction gettimeout; /* float or None gettimeout(csock, NULL) */
 } csocket_methods;
 
-/* How long transfers have kept the GIL at a stretch, so that other threads get their turn.  One per interpreter. */
+/* How long transfers have kept the GIL at a stretch, so that other threads get their turn. */
 typedef struct {
-    unsigned int kept;              /* attempts since a transfer last gave it up */
-    int unserved;                   /* transfers that may go by before one looks at signals */
-    long long began_ns, checked_ns; /* monotonic: the first of them, and the last one, that looked at the clock */
-    unsigned int forks;             /* as many as led to the process in which the next two were counted */
-    int moving;                     /* atomic: transfers that gave it up for a system call which does not wait */
-    int returning;                  /* atomic: transfers that are through with their system call, and wait for it */
+    int until_look;      /* operations that may go by before one looks at signals, and at the clock if the GIL was kept */
+    int kept;            /* has an attempt kept it since the last look, with nobody giving it up after that? */
+    long long began_ns;  /* monotonic: the first look of the stretch, 0 before it; */
+    long long looked_ns; /* and the last one */
+    unsigned int forks;  /* as many as led to the process in which the next two were counted */
+    int moving;          /* atomic: transfers that gave it up for a system call which does not wait */
+    int returning;       /* atomic: transfers that are through with their system call, and wait for it */
 } gil_turn;
 
-/* What a transfer needs besides the socket and the bytes.  Borrowed for the length of the call. */
+/* What transfers need besides the socket and the bytes.  One per interpreter. */
 typedef struct {
-    const csocket_methods *methods;
-    gil_turn *turn;
-    PyObject *timeout_error; /* raised with "timed out" when the deadline has passed */
-    PyObject *socket_error;  /* raised with errno and text */
+    csocket_methods methods;
+    gil_turn turn;
+    PyObject *timeout_error; /* borrowed: raised with "timed out" when the deadline has passed */
+    PyObject *socket_error;  /* borrowed: raised with errno and text */
 } transfer_context;
 
 /* What a send that ended early leaves for the next transfer of its stream.  All 0: nothing. */
@@ -59,35 +60,36 @@ enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };
 /* Once per process, before the first transfer; more often does no harm. */
 INTERNAL void transfer_setup(void);
 
-/* Runs the handlers of signals that came.  0, or -1 with what one of them raised. */
-INTERNAL SELDOM int transfer_serve_signals(const transfer_context *context);
+/* Lets other threads have the GIL if it was kept for long, and runs the handlers of signals that came.  0, or -1 with what one of them
+   raised. */
+INTERNAL SELDOM int transfer_look(transfer_context *context);
 
 /* The same now and then: the loops of io that call us do not, and what waits does each time.  It is the first thing that an operation
-   does, so that what a handler changes holds for this one. */
+   does, so that what others change meanwhile holds for this one. */
 static inline int
-transfer_begin(const transfer_context *context)
+transfer_begin(transfer_context *context)
 {
 #if !HAVE_DIRECT_PATH
     (void)context;
     return 0; /* the socket's own methods look */
 #elif defined(Py_GIL_DISABLED)
-    return transfer_serve_signals(context);
+    return transfer_look(context);
 #else
-    return --context->turn->unserved > 0 ? 0 : transfer_serve_signals(context);
+    return --context->turn.until_look > 0 ? 0 : transfer_look(context);
 #endif
 }
 
 /* Receives once into `buffer`, waiting as the socket's timeout allows.  Returns the number of bytes (0: end of stream, or
    nbytes is 0, for which there is no system call), TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
    Called with the GIL, which it may release; the caller keeps csock and buffer alive. */
-INTERNAL Py_ssize_t transfer_recv(const transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes,
+INTERNAL Py_ssize_t transfer_recv(transfer_context *context, PyObject *csock, void *buffer, Py_ssize_t nbytes,
                                   transfer_rest *rest);
 
 /* Sends until all is taken, the socket would block, its timeout has passed over the whole, a signal came, or, after some bytes, the
    socket has an error to tell.  Returns how many bytes were taken, if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or
    TRANSFER_ERROR with an exception set.  No Python code runs once a byte was taken, so the count cannot be lost.  GIL and ownership
    as above. */
-INTERNAL Py_ssize_t transfer_send(const transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes,
+INTERNAL Py_ssize_t transfer_send(transfer_context *context, PyObject *csock, const void *buffer, Py_ssize_t nbytes,
                                   transfer_rest *rest);
 
 /* The monotonic clock that the deadlines are on, in nanoseconds; 0 without a direct path. */
