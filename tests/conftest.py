@@ -52,6 +52,22 @@ def get_name(implementation):
     return implementation.name
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--implementations", default="c,python,interpreter", help="run tests on these only; those that are on none run all the same")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--implementations").split(",")
+    chosen, others = [], []
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        runs_on = [value.name for value in values if isinstance(value, Implementation)]
+        (chosen if set(runs_on) <= set(wanted) else others).append(item)
+    items[:] = chosen
+    config.hook.pytest_deselected(items=others)
+
+
 @pytest.fixture(params=OURS, ids=get_name)
 def impl(request):
     return request.param

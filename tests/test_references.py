@@ -828,7 +828,7 @@ class TestOwnSocket(object):
                                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
         assert output.decode() == "1 0\n"
 
-    @pytest.mark.parametrize("count", [0, -1, 5, True, 2 ** 70, 1.5, "many", None], ids=repr)
+    @pytest.mark.parametrize("count", [0, -1, 5, True, 2 ** 70, 1.5, "many", None], ids=str)
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning" if sys.version_info >= (3, 8) else "default")
     def test_count_of_any_kind_is_counted_as_python_does(self, any_impl, unix_pair, count):
         sock, model = unix_pair

@@ -1,5 +1,7 @@
 """Signals: handlers that do nothing, that raise and that close, while streams wait or carry; the short form of stress/signals.py."""
+import ctypes
 import errno
+import functools
 import os
 import signal
 import socket
@@ -9,6 +11,7 @@ import pytest
 
 import harness
 import signals
+from running import watchdog  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer") or harness.SOCKET_CALLS is None, reason="no interval timers, or no /proc, here")
@@ -151,6 +154,23 @@ def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(c_impl, p
     stream.flush()
     ours.shutdown(socket.SHUT_WR)
     assert received + reader.result() == message
+
+
+def test_read_when_signal_comes_just_before_its_wait_does_not_wait(any_impl, pair, timeout, watchdog):
+    ours, peer = pair
+    ours.settimeout(timeout)
+    raw = any_impl.makefile(ours, "rb", 0)
+    # Called by the stream, with nobody in between who looks at signals: so it comes after the stream has, too.
+    raw._checkReadable = functools.partial(getattr(ctypes.CDLL(None), "raise"), int(signal.SIGUSR1))
+    old = signal.signal(signal.SIGUSR1, raise_interrupt)
+    try:
+        with pytest.raises(signals.Interrupt):
+            raw.readinto(bytearray(5))
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    del raw._checkReadable
+    peer.sendall(b"later")
+    assert raw.read(5) == b"later"
 
 
 def test_read_when_handler_closes_everything_is_a_bad_descriptor(any_impl, pair, timeout, interrupting):
