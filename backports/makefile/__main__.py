@@ -297,6 +297,8 @@ def carry(listener, kind, peer_class, exchange, encoding, newline):
         raise
     finally:
         peer.join(2 * PATIENCE_S)
+    if peer.is_alive():  # it holds a descriptor of its own, which is not to be taken for one of ours
+        raise Fault("the peer has not ended")
     expect("at the peer", b"".join(received), sent)
     expect_closed(before)
     return True
