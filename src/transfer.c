@@ -34,8 +34,7 @@
 #define KEEP_GIL_NBYTES 16384
 
 #define TRANSFERS_PER_LOOK 32 /* at signals and the clock */
-#define TURN_NS 500000LL      /* transfers keep the GIL for this long at a stretch, then leave it alone for HANDOVER_NS; */
-#define GAP_NS 1000000LL      /* looks further apart are no stretch: other code ran, where the interpreter switches threads */
+#define TURN_NS 500000LL      /* after they have kept the GIL for this long, transfers leave it alone for HANDOVER_NS */
 
 /* A sleeping thread needs about 30 us to wake and take the GIL.  Python 3 leaves it to it for a switch interval; on Python 2 whoever
    asks gets it back, so that this is all the time there is. */
@@ -192,7 +191,8 @@ keep_gil_beside(gil_turn *turn, direction direction)
     return 1;
 }
 
-/* Others have their turn if transfers had theirs. */
+/* Others have their turn if transfers had theirs.  What ran since the last look does not matter: it may have been a loop of io's in C, in
+   which the interpreter switches threads as little as here. */
 static void
 end_turn(gil_turn *turn)
 {
@@ -202,12 +202,11 @@ end_turn(gil_turn *turn)
         return;
     }
     now_ns = transfer_clock_ns();
-    if (turn->began_ns == 0 || now_ns - turn->looked_ns > GAP_NS) {
+    turn->kept = 0;
+    if (turn->began_ns == 0) {
         turn->began_ns = now_ns;
     }
-    turn->looked_ns = now_ns;
-    turn->kept = 0;
-    if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
+    else if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
         hand_over(turn, HANDOVER_NS);
     }
 }

@@ -2,6 +2,9 @@
 import errno
 import os
 import socket
+import sys
+import threading
+import time
 
 import pytest
 
@@ -303,3 +306,38 @@ def test_number_recycled_under_busy_streams_is_never_read_or_written(any_impl):
     figures = threads.pull_the_rug(any_impl, harness.Budget(rounds=8))
     if not threads.may_be_stale(any_impl):
         assert (figures.get("stale reads"), figures.get("stale writes")) == (None, None)
+
+
+@pytest.fixture
+def switching_by_request_only():
+    """The interpreter makes nobody give the GIL up."""
+    name = "checkinterval" if PY2 else "switchinterval"
+    old = getattr(sys, "get" + name)()
+    getattr(sys, "set" + name)(10 ** 9 if PY2 else 1000)
+    yield
+    getattr(sys, "set" + name)(old)
+
+
+def list_beside_a_sleeper(implementation):
+    """Iterate over lines that are all there, in a loop of C, while another thread wants to go on.  Who came first, and who next."""
+    came = []
+    ours, peer = socket.socketpair()
+    peer.setblocking(False)
+    with pytest.raises(EnvironmentError):
+        while True:
+            peer.send(b"\n" * 4096)
+    peer.close()
+    with implementation.makefile(ours, "rb", 1024) as stream:
+        sleeper = threading.Thread(target=lambda: (time.sleep(0.001), came.append("other thread")))
+        sleeper.start()
+        list(stream)
+        came.append("loop")
+    sleeper.join()
+    ours.close()
+    return came
+
+
+@pytest.mark.skipif(harness.NO_GIL, reason="has no GIL to give up")
+def test_loop_in_c_over_ready_lines_lets_other_threads_go_on(any_impl, switching_by_request_only):
+    # A thread may wake too late: then it is tried again.
+    assert any(list_beside_a_sleeper(any_impl)[0] == "other thread" for _ in range(50))
