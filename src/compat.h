@@ -85,12 +85,14 @@
 
 /* What always holds, and saves the compiler a check. */
 #if defined(__GNUC__)
-#define ASSUME(condition)        \
-    if (!(condition)) {          \
-        __builtin_unreachable(); \
-    }
+#define ASSUME(condition)            \
+    do {                             \
+        if (!(condition)) {          \
+            __builtin_unreachable(); \
+        }                            \
+    } while (0)
 #else
-#define ASSUME(condition)
+#define ASSUME(condition) ((void)0)
 #endif
 
 /* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
@@ -258,8 +260,8 @@ type_is_immutable(PyTypeObject *type)
 }
 
 /* What the classes that come before `end` (NULL: all) in the type's order of look-up have under this name, as it is: a new reference,
-   or NULL with no exception.  *found is then 0 where none has it, and -1 where `end` is no class of the type or where it cannot be
-   told.  `_PyType_Lookup` in public words. */
+   or NULL.  *found is then 0 where none has it, and -1 where `end` is no class of the type or where it cannot be told, as without a GIL.
+   No exception is set afterwards.  `_PyType_Lookup` in public words. */
 static inline PyObject *
 type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name, int *found)
 {
@@ -268,16 +270,12 @@ type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name, int *fou
     PyObject *mro = Py_XNewRef(type->tp_mro); /* an odd key's __eq__ may assign __bases__ */
     Py_ssize_t i;
 
-    *found = mro == NULL ? -1 : 0;
-    for (i = 0; *found == 0; i++) {
-        PyObject *base, *dict;
+    *found = mro == NULL || end != NULL ? -1 : 0; /* when it comes to the end of all */
+    for (i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro) && value == NULL; i++) {
+        PyObject *base = PyTuple_GET_ITEM(mro, i), *dict;
 
-        if (i == PyTuple_GET_SIZE(mro)) {
-            *found = end == NULL ? 0 : -1;
-            break;
-        }
-        base = PyTuple_GET_ITEM(mro, i);
         if (base == (PyObject *)end) {
+            *found = 0;
             break;
         }
         if (!PyType_Check(base)) {
@@ -286,8 +284,14 @@ type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name, int *fou
         }
         dict = PyType_GetDict((PyTypeObject *)base);
         value = dict == NULL ? NULL : dict_get(dict, name);
-        *found = value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
         Py_XDECREF(dict);
+        if (PyErr_Occurred()) {
+            *found = -1;
+            break;
+        }
+    }
+    if (value != NULL) {
+        *found = 1;
     }
     Py_XDECREF(mro);
     PyErr_Clear();

@@ -84,7 +84,7 @@ counts_in_slots(makefile_state *state, PyObject *sock)
         return 0;
     }
     memo = type_memorize(type, csocket_type);
-    if (memo.version == 0 || !has_own_counter(state, type)) {
+    if (memo.mro == NULL || !has_own_counter(state, type)) {
         return 0;
     }
     state->counts_in_slots = memo;

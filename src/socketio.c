@@ -478,7 +478,7 @@ direct_recv(SocketIO *self, makefile_state *state, PyObject *csocket, void *buff
 {
     Py_ssize_t received = transfer_recv(&state->transfer, csocket, buffer, nbytes, &self->rest);
 
-    if (received < 0 && received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
+    if (received == TRANSFER_ERROR && raised_matches(state->timeout_error)) {
         poison(self, state);
     }
     return received;

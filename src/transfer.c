@@ -33,8 +33,8 @@
 /* Above this size the copy itself takes long enough for others to use the time. */
 #define KEEP_GIL_NBYTES 16384
 
-#define TRANSFERS_PER_LOOK 32 /* at signals and the clock */
-#define TURN_NS 500000LL      /* after they have kept the GIL for this long, transfers leave it alone for HANDOVER_NS */
+#define OPERATIONS_PER_LOOK 32 /* at signals and the clock */
+#define TURN_NS 500000LL       /* after they have kept the GIL for this long, transfers leave it alone for HANDOVER_NS */
 
 /* A sleeping thread needs about 30 us to wake and take the GIL.  Python 3 leaves it to it for a switch interval; on Python 2 whoever
    asks gets it back, so that this is all the time there is. */
@@ -131,6 +131,7 @@ static PyThreadState *
 leave_gil(gil_turn *turn)
 {
 #ifndef Py_GIL_DISABLED
+    turn->until_look = 1; /* whoever is next has little to lose by it */
     turn->kept = 0;
     turn->began_ns = 0;
     forget_parent(turn);
@@ -177,17 +178,25 @@ others_move(const gil_turn *turn)
     return __atomic_load_n(&turn->moving, __ATOMIC_RELAXED) > 0;
 }
 
+/* Does one of them speak against keeping it? */
+static inline int
+others_need(const gil_turn *turn, direction direction)
+{
+    return others_return(turn) || (direction == DIRECTION_SEND && others_move(turn));
+}
+
 /* keep_gil where somebody speaks against it. */
 SELDOM static int
 keep_gil_beside(gil_turn *turn, direction direction)
 {
     forget_parent(turn);
-    if (direction == DIRECTION_SEND && (others_return(turn) || others_move(turn))) {
+    if (!others_need(turn, direction)) {
+        return 1; /* unreached: it was the parent's, see there */
+    }
+    if (direction == DIRECTION_SEND) {
         return 0;
     }
-    if (others_return(turn)) {
-        hand_over(turn, 0); /* it is awake: a moment will do */
-    }
+    hand_over(turn, 0); /* it is awake: a moment will do */
     return 1;
 }
 
@@ -212,7 +221,7 @@ end_turn(gil_turn *turn)
 }
 #endif
 
-/* May this attempt keep the GIL?  Before it says yes, it lets others have it if that is due. */
+/* May this attempt keep the GIL?  Before it says yes, it lets a transfer have it that is back and waits for it. */
 static inline int
 keep_gil(const transfer *self)
 {
@@ -222,8 +231,7 @@ keep_gil(const transfer *self)
         return 0;
     }
 #ifndef Py_GIL_DISABLED
-    if ((others_return(turn) || (self->direction == DIRECTION_SEND && others_move(turn))) &&
-        !keep_gil_beside(turn, self->direction)) {
+    if (others_need(turn, self->direction) && !keep_gil_beside(turn, self->direction)) {
         return 0;
     }
     turn->kept = 1;
@@ -317,7 +325,7 @@ transfer_look(transfer_context *context)
 {
 #ifndef Py_GIL_DISABLED
     end_turn(&context->turn);
-    context->turn.until_look = deferred.due ? 1 : TRANSFERS_PER_LOOK; /* 1: for the main thread's next */
+    context->turn.until_look = deferred.due ? 1 : OPERATIONS_PER_LOOK; /* 1: for the main thread's next */
 #else
     (void)context;
 #endif
@@ -331,6 +339,7 @@ serve_signals_later(transfer_context *context)
     if (PyErr_CheckSignals() == 0) {
         return 0;
     }
+    raised_drop(&deferred.raised); /* of two that raised before anybody looked, the last is told */
     raised_take(&deferred.raised);
     deferred.thread = (unsigned long)PyThread_get_thread_ident();
     deferred.due = 1;

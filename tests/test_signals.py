@@ -2,6 +2,7 @@
 import ctypes
 import errno
 import functools
+import io
 import os
 import signal
 import socket
@@ -171,6 +172,21 @@ def test_read_when_signal_comes_just_before_its_wait_does_not_wait(any_impl, pai
     del raw._checkReadable
     peer.sendall(b"later")
     assert raw.read(5) == b"later"
+
+
+def test_loop_in_c_over_large_reads_when_signal_comes_ends_before_the_next_of_them(any_impl, pair):
+    size, ours, peer = 20000, pair[0], pair[1]
+    peer.sendall(b"line\n" * size)
+    peer.close()
+    raw = any_impl.makefile(ours, "rb", 0)
+    raw._checkReadable = functools.partial(getattr(ctypes.CDLL(None), "raise"), int(signal.SIGUSR1))
+    old = signal.signal(signal.SIGUSR1, raise_interrupt)
+    try:
+        with pytest.raises(signals.Interrupt):
+            list(io.BufferedReader(raw, size))
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    assert len(drain(ours)) >= 4 * size
 
 
 def test_read_when_handler_closes_everything_is_a_bad_descriptor(any_impl, pair, timeout, interrupting):
