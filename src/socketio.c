@@ -228,8 +228,10 @@ python2_method(PyObject *method, SocketIO *self, const makefile_state *state, Py
 
     if (PyMethod_Check(method) && PyMethod_GET_FUNCTION(method) == state->python2_dummy) {
         if (self->own & bit) {
-            Py_DECREF(method);
+            PyObject *dummy = method;
+
             method = PyObject_GetAttr(self->csocket, name);
+            Py_DECREF(dummy);
         }
     }
     else if (method_csocket(method, own) == self->csocket) {
@@ -306,7 +308,8 @@ endpoint_find(SocketIO *self, const makefile_state *state, PyObject *sock, PyObj
                                                                            : endpoint_bind(self, state, sock, name, own);
 }
 
-/* The method itself, when its work cannot be done directly after all: the endpoint's own reference, or NULL with an exception. */
+/* The method itself, when its work cannot be done directly after all: to be kept in the endpoint, whose reference it is; or NULL with an
+   exception. */
 static PyObject *
 endpoint_method(endpoint found, PyObject *sock, PyObject *name)
 {
@@ -445,8 +448,8 @@ with_errno(PyObject *result)
 }
 
 /* 1: the memory that the direct path can use, to be released.  0, with no exception: the real method takes the argument in its own
-   way, or has the better word for what is wrong with it.  -1, with the exception that the real method would let out, a `__buffer__`'s
-   in Python code (3.12) for one. */
+   way, or has its own word for what is wrong with it, whatever that is: `recv_into`.  -1, with the exception that the real method would
+   let out, a `__buffer__`'s in Python code (3.12) for one: `send`. */
 static int
 endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
 {
@@ -462,9 +465,6 @@ endpoint_buffer(PyObject *buffer, Py_buffer *view, int flags)
     }
     if (!PYTHON2 && flags == PyBUF_SIMPLE) {
         return -1; /* `send` has no words of its own */
-    }
-    if (!raised_matches(PyExc_TypeError) && !raised_matches(PyExc_BufferError) && !raised_matches(PyExc_ValueError)) {
-        return -1;
     }
     PyErr_Clear();
     return 0;
@@ -533,7 +533,7 @@ socketio_readinto(PyObject *op, PyObject *buffer)
     if (endpoint_failed(recv_into)) {
         result = error_result(self, state, OPERATION_READ);
     }
-    else if (direct == 0 && (recv_into.method = endpoint_method(recv_into, sock, state->str_recv_into)) != NULL) {
+    else if ((recv_into.method = endpoint_method(recv_into, sock, state->str_recv_into)) != NULL) {
         result = delegated_call(self, state, sock, recv_into.method, buffer, OPERATION_READ);
     }
     Py_XDECREF(recv_into.method);
@@ -917,7 +917,10 @@ write_by_send(SocketIO *self, makefile_state *state, PyObject *sock, endpoint se
         Py_XDECREF(send.method);
         return transfer_result(sent);
     }
-    if (direct == 0 && (send.method = endpoint_method(send, sock, state->str_send)) != NULL) {
+    if (direct < 0) {
+        result = error_result(self, state, OPERATION_WRITE);
+    }
+    else if ((send.method = endpoint_method(send, sock, state->str_send)) != NULL) {
         result = delegated_call(self, state, sock, send.method, buffer, OPERATION_WRITE);
     }
     Py_XDECREF(send.method);

@@ -336,11 +336,14 @@ transfer_look(transfer_context *context)
 static int
 serve_signals_later(transfer_context *context)
 {
+    raised_exception older;
+
     if (PyErr_CheckSignals() == 0) {
         return 0;
     }
-    raised_drop(&deferred.raised); /* of two that raised before anybody looked, the last is told */
+    older = deferred.raised; /* of two that raised before anybody looked, the last is told */
     raised_take(&deferred.raised);
+    raised_drop(&older);
     deferred.thread = (unsigned long)PyThread_get_thread_ident();
     deferred.due = 1;
 #ifndef Py_GIL_DISABLED

@@ -32,7 +32,7 @@ typedef struct {
 /* How long transfers have kept the GIL at a stretch, so that other threads get their turn. */
 typedef struct {
     int until_look;     /* operations that may go by before one looks at signals, and at the clock if the GIL was kept */
-    int kept;           /* has an attempt kept it since the last look, with nobody giving it up after that? */
+    int kept;           /* an attempt has kept it since the last look, and none gave it up after that */
     long long began_ns; /* monotonic: the first look since a transfer gave it up; 0 before it */
     unsigned int forks; /* as many as led to the process in which the next two were counted */
     int moving;         /* atomic: transfers that gave it up for a system call which does not wait */
@@ -63,7 +63,7 @@ INTERNAL void transfer_setup(void);
    raised. */
 INTERNAL SELDOM int transfer_look(transfer_context *context);
 
-/* The same now and then: the loops of io that call us do not, and what waits does each time.  It is the first thing that an operation
+/* The same now and then: the loops of io that call us do not look at signals, and what waits does each time.  It is the first thing that an operation
    does, so that what others change meanwhile holds for this one. */
 static inline int
 transfer_begin(transfer_context *context)

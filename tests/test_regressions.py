@@ -16,7 +16,7 @@ import pytest
 import backports.makefile
 from conftest import INTERPRETER, OURS, get_name
 from fakes import OddKey
-from running import Worker, adopt, alarm, once, run_script
+from running import Worker, adopt, alarm, get_outcome, once, run_script
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -279,6 +279,51 @@ def test_what_a_buffer_in_python_code_raises_comes_out_and_nothing_is_sent(any_i
     assert buffer.asked == 1
     with pytest.raises(BlockingIOError):
         peer.recv(10)
+
+
+class BrokenBuffer(object):
+    def __init__(self, error):
+        self.error = error
+
+    def __buffer__(self, flags):
+        raise self.error
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+def test_buffer_in_python_code_that_would_block_is_as_one_that_send_raises(any_impl, unix_pair):
+    assert any_impl.makefile(unix_pair[0], "wb", 0).write(BrokenBuffer(OSError(errno.EAGAIN, "not yet"))) is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+@pytest.mark.parametrize("implementation", [each for each in OURS + INTERPRETER if each.name != "python"], ids=get_name)
+@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "not yet"), socket.timeout("late"), MemoryError(), TypeError()],
+                         ids=["would block", "timeout", "memory", "type"])
+def test_buffer_in_python_code_that_raises_anything_cannot_be_read_into(implementation, unix_pair, error):
+    raw = implementation.makefile(unix_pair[0], "rb", 0)
+    with pytest.raises(TypeError, match="read-write"):
+        raw.readinto(BrokenBuffer(error))
+    unix_pair[1].send(b"x")
+    assert raw.read(1) == b"x"
+
+
+@pytest.mark.skipif(PY2, reason="its C socket takes no descriptor")
+def test_key_whose_comparison_raises_is_as_the_interpreters_look_up_takes_it(any_impl, unix_pair):
+    def fail():
+        key.armed = True
+        raise LookupError("no comparison")
+
+    key = OddKey("recv_into", fail)
+    odd = type("Odd", (_socket.socket,), {"__slots__": ("_io_refs", "_decref_socketios"), key: 1})
+    sock = odd(unix_pair[0].family, unix_pair[0].type, 0, os.dup(unix_pair[0].fileno()))
+    sock._io_refs, sock._decref_socketios = 0, lambda: None
+    raw = any_impl.makefile(sock, "rb", 0)
+    unix_pair[1].send(b"x")
+    key.armed = True
+    expected, outcome = get_outcome(lambda: sock.recv_into(bytearray(0)))[:2], get_outcome(raw.readinto, bytearray(0))[:2]
+    key.armed = False
+    raw.close()
+    sock.close()
+    assert outcome == expected
 
 
 @pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket counts nothing")
