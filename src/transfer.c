@@ -34,7 +34,14 @@
 #define KEEP_GIL_NBYTES 16384
 
 #define OPERATIONS_PER_LOOK 32 /* at signals and the clock */
-#define TURN_NS 500000LL       /* after they have kept the GIL for this long, transfers leave it alone for HANDOVER_NS */
+
+/* Transfers leave the GIL alone for HANDOVER_NS when they had it for TURN_NS.  Where looks are further apart than GAP_NS, other code ran
+   between, in which the interpreter may have switched threads, or not, if it was a loop of io's in C: they count for LONG_TURN_NS.  After
+   IDLE_NS it was none of those. */
+#define TURN_NS 500000LL
+#define GAP_NS (1 * NS_PER_MS)
+#define LONG_TURN_NS (10 * NS_PER_MS)
+#define IDLE_NS (100 * NS_PER_MS)
 
 /* A sleeping thread needs about 30 us to wake and take the GIL.  Python 3 leaves it to it for a switch interval; on Python 2 whoever
    asks gets it back, so that this is all the time there is. */
@@ -200,22 +207,26 @@ keep_gil_beside(gil_turn *turn, direction direction)
     return 1;
 }
 
-/* Others have their turn if transfers had theirs.  What ran since the last look does not matter: it may have been a loop of io's in C, in
-   which the interpreter switches threads as little as here. */
+/* Others have their turn if transfers had theirs. */
 static void
 end_turn(gil_turn *turn)
 {
-    long long now_ns;
+    long long now_ns, gap_ns;
 
     if (!turn->kept) {
         return;
     }
-    now_ns = transfer_clock_ns();
     turn->kept = 0;
-    if (turn->began_ns == 0) {
-        turn->began_ns = now_ns;
+    now_ns = transfer_clock_ns();
+    gap_ns = now_ns - turn->looked_ns;
+    if (turn->began_ns == 0 || gap_ns > IDLE_NS) {
+        turn->began_ns = turn->dense_ns = now_ns;
     }
-    else if (now_ns - turn->began_ns >= TURN_NS && other_threads_exist()) {
+    else if (gap_ns > GAP_NS) {
+        turn->dense_ns = now_ns;
+    }
+    turn->looked_ns = now_ns;
+    if ((now_ns - turn->dense_ns >= TURN_NS || now_ns - turn->began_ns >= LONG_TURN_NS) && other_threads_exist()) {
         hand_over(turn, HANDOVER_NS);
     }
 }

@@ -31,12 +31,14 @@ typedef struct {
 
 /* How long transfers have kept the GIL at a stretch, so that other threads get their turn. */
 typedef struct {
-    int until_look;     /* operations that may go by before one looks at signals, and at the clock if the GIL was kept */
-    int kept;           /* an attempt has kept it since the last look, and none gave it up after that */
-    long long began_ns; /* monotonic: the first look since a transfer gave it up; 0 before it */
-    unsigned int forks; /* as many as led to the process in which the next two were counted */
-    int moving;         /* atomic: transfers that gave it up for a system call which does not wait */
-    int returning;      /* atomic: transfers that are through with their system call, and wait for it */
+    int until_look;      /* operations that may go by before one looks at signals, and at the clock if the GIL was kept */
+    int kept;            /* an attempt has kept it since the last look, and none gave it up after that */
+    long long began_ns;  /* monotonic: the first look since a transfer gave it up, 0 before it; */
+    long long dense_ns;  /* since when looks follow each other closely; */
+    long long looked_ns; /* and the last one */
+    unsigned int forks;  /* as many as led to the process in which the next two were counted */
+    int moving;          /* atomic: transfers that gave it up for a system call which does not wait */
+    int returning;       /* atomic: transfers that are through with their system call, and wait for it */
 } gil_turn;
 
 /* What transfers need besides the socket and the bytes.  One per interpreter. */

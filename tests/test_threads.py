@@ -1,5 +1,6 @@
 """Threads on the same stream and socket: what one does while another one is blocked, and the short form of stress/threads.py."""
 import errno
+import hashlib
 import os
 import socket
 import sys
@@ -318,7 +319,7 @@ def switching_by_request_only():
     getattr(sys, "set" + name)(old)
 
 
-def list_beside_a_sleeper(implementation):
+def loop_beside_a_sleeper(implementation):
     """Iterate over lines that are all there, in a loop of C, while another thread wants to go on.  Who came first, and who next."""
     came = []
     ours, peer = socket.socketpair()
@@ -327,10 +328,10 @@ def list_beside_a_sleeper(implementation):
         while True:
             peer.send(b"\n" * 4096)
     peer.close()
-    with implementation.makefile(ours, "rb", 1024) as stream:
+    with implementation.makefile(ours, "rb", 256) as stream:
         sleeper = threading.Thread(target=lambda: (time.sleep(0.001), came.append("other thread")))
         sleeper.start()
-        list(stream)
+        all(map(hashlib.sha256, stream))  # about a tenth of a second
         came.append("loop")
     sleeper.join()
     ours.close()
@@ -340,4 +341,4 @@ def list_beside_a_sleeper(implementation):
 @pytest.mark.skipif(harness.NO_GIL, reason="has no GIL to give up")
 def test_loop_in_c_over_ready_lines_lets_other_threads_go_on(any_impl, switching_by_request_only):
     # A thread may wake too late: then it is tried again.
-    assert any(list_beside_a_sleeper(any_impl)[0] == "other thread" for _ in range(50))
+    assert any(loop_beside_a_sleeper(any_impl)[0] == "other thread" for _ in range(50))
