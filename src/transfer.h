@@ -65,8 +65,8 @@ INTERNAL void transfer_setup(void);
    raised. */
 INTERNAL SELDOM int transfer_look(transfer_context *context);
 
-/* The same now and then: the loops of io that call us do not look at signals, and what waits does each time.  It is the first thing that an operation
-   does, so that what others change meanwhile holds for this one. */
+/* The same now and then: the loops of io that call us do not look at signals, and what waits does each time.  It is the first thing that
+   an operation does, so that what others change meanwhile holds for this one. */
 static inline int
 transfer_begin(transfer_context *context)
 {
