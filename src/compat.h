@@ -7,32 +7,32 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#if PY_VERSION_HEX >= 0x03000000 && PY_VERSION_HEX < 0x030B0000 /* Python.h has it from 3.11 on */
-#include <longintrepr.h>
-#endif
+#include <frameobject.h>
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
+
+#if defined(_WIN32)
+#include <windows.h>
+#endif
 
 /* ---- What a version can carry ---------------------------------------------------------------------------------- */
 
-#if PY_VERSION_HEX >= 0x030B0000 /* PyType_GetModuleByDef: a subclass of our type finds the module it came from */
-#define HAVE_MODULE_STATE 1
+#if PY_VERSION_HEX >= 0x03090000
+#define HAVE_MODULE_STATE 1 /* a heap type keeps its module alive, and finds its state */
+#define HAVE_VECTORCALL 1   /* in public */
+#define HAVE_TYPE_VISIT 1   /* an instance of a heap type visits its type */
 #else
 #define HAVE_MODULE_STATE 0
-#endif
-
-#if PY_VERSION_HEX >= 0x03090000 /* public vectorcall, and heap types whose instances visit their type */
-#define HAVE_VECTORCALL 1
-#define HAVE_TYPE_VISIT 1
-#else
 #define HAVE_VECTORCALL 0
 #define HAVE_TYPE_VISIT 0
 #endif
 
-#if PY_VERSION_HEX >= 0x03000000 /* the collector finalises before it clears, and heap types come from a spec */
+#if PY_VERSION_HEX >= \
+    0x03000000 /* the collector finalises before it clears, and heap types come from a spec */
 #define HAVE_FINALIZE 1
 #else
 #define HAVE_FINALIZE 0
@@ -47,7 +47,8 @@
 #endif
 
 #if PY_VERSION_HEX >= 0x030A0000
-#define WOULD_BLOCK_SOURCE BY_ERRNO /* where the interpreter's SocketIO looks for EAGAIN in a socket's error */
+#define WOULD_BLOCK_SOURCE \
+    BY_ERRNO /* where the interpreter's SocketIO looks for EAGAIN in a socket's error */
 #define HAVE_TEXT_ENCODING 1
 #else
 #define WOULD_BLOCK_SOURCE BY_FIRST_ARGUMENT
@@ -76,23 +77,11 @@
 #define INTERNAL
 #endif
 
-/* For a function that a small read or write nearly always does without: it stays out of their way, and costs them no registers. */
+/* A function that a small read or write nearly always does without.  It stays out of their way. */
 #if defined(__GNUC__)
 #define SELDOM __attribute__((noinline, cold))
 #else
 #define SELDOM
-#endif
-
-/* What always holds, and saves the compiler a check. */
-#if defined(__GNUC__)
-#define ASSUME(condition)            \
-    do {                             \
-        if (!(condition)) {          \
-            __builtin_unreachable(); \
-        }                            \
-    } while (0)
-#else
-#define ASSUME(condition) ((void)0)
 #endif
 
 /* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
@@ -144,20 +133,6 @@ is_int(PyObject *object)
     return PyInt_Check(object) || PyLong_Check(object);
 #else
     return PyLong_Check(object);
-#endif
-}
-
-/* The value of an int object that fits. */
-static inline long
-int_as_long(PyObject *object)
-{
-#if PYTHON2
-    return PyInt_AS_LONG(object);
-#elif PY_VERSION_HEX >= 0x030C0000
-    return PyUnstable_Long_IsCompact((PyLongObject *)object) ? (long)PyUnstable_Long_CompactValue((PyLongObject *)object)
-                                                             : PyLong_AsLong(object);
-#else
-    return Py_SIZE(object) == 1 ? (long)((PyLongObject *)object)->ob_digit[0] : PyLong_AsLong(object);
 #endif
 }
 
@@ -225,9 +200,16 @@ dict_get(PyObject *dict, PyObject *key)
 #endif
 }
 
-#if PY_VERSION_HEX < 0x030C0000
-#define PyType_GetDict(type) Py_XNewRef((type)->tp_dict)
+/* Can no class of a Python program's change the attributes of this one? */
+static inline int
+type_is_immutable(PyTypeObject *type)
+{
+#ifdef Py_TPFLAGS_IMMUTABLETYPE /* 3.10 */
+    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0;
+#else
+    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0;
 #endif
+}
 
 #ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it there is a GIL, which guards the fields of an object */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
@@ -246,144 +228,6 @@ dict_get(PyObject *dict, PyObject *key)
 /* Documented and public in spite of its name. */
 #define bytes_resize _PyBytes_Resize
 
-/* ---- What types have under a name, and how that is remembered --------------------------------------------------- */
-
-/* Can no class of a Python program's change the attributes of this one? */
-static inline int
-type_is_immutable(PyTypeObject *type)
-{
-#ifdef Py_TPFLAGS_IMMUTABLETYPE /* 3.10 */
-    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0;
-#else
-    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0;
-#endif
-}
-
-/* What the classes that come before `end` (NULL: all) in the type's order of look-up have under this name, as it is: a new reference,
-   or NULL.  *found is then 0 where none has it, and -1 where `end` is no class of the type or where it cannot be told, as without a GIL.
-   No exception is set afterwards.  `_PyType_Lookup` in public words. */
-static inline PyObject *
-type_find_before(PyTypeObject *type, PyTypeObject *end, PyObject *name, int *found)
-{
-    PyObject *value = NULL;
-#ifndef Py_GIL_DISABLED                       /* there, another thread may be changing the classes */
-    PyObject *mro = Py_XNewRef(type->tp_mro); /* an odd key's __eq__ may assign __bases__ */
-    Py_ssize_t i;
-
-    *found = mro == NULL || end != NULL ? -1 : 0; /* when it comes to the end of all */
-    for (i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro) && value == NULL; i++) {
-        PyObject *base = PyTuple_GET_ITEM(mro, i), *dict;
-
-        if (base == (PyObject *)end) {
-            *found = 0;
-            break;
-        }
-        if (!PyType_Check(base)) {
-            *found = -1; /* unreached: 2.7's old-style classes, under a C socket that has slots alone */
-            break;
-        }
-        dict = PyType_GetDict((PyTypeObject *)base);
-        value = dict == NULL ? NULL : dict_get(dict, name);
-        Py_XDECREF(dict);
-        if (PyErr_Occurred()) {
-            *found = -1;
-            break;
-        }
-    }
-    if (value != NULL) {
-        *found = 1;
-    }
-    Py_XDECREF(mro);
-    PyErr_Clear();
-#else
-    (void)type, (void)end, (void)name;
-    *found = -1;
-#endif
-    return value;
-}
-
-/* A type as it is: what it has under each name in the classes that come before `end` in its order of look-up, and whether these are
-   found in Python's usual way.  No other type is ever remembered by the same, nor this one once something changed. */
-typedef struct {
-    uint64_t version;
-    PyObject *mro; /* borrowed, only compared; NULL: none is remembered */
-} type_memo;
-
-#if PYTHON2 || defined(Py_GIL_DISABLED)
-#define type_version(type, end) ((void)(type), (void)(end), (uint64_t)0)
-#elif PY_VERSION_HEX >= 0x030C0000
-#define type_version(type, end) ((void)(end), (uint64_t)(type)->tp_version_tag)
-#else
-/* The type's own is used again after sys._clear_type_cache().  That of its dict is not (PEP 509), and tells all of a type that derives
-   from `end` and nothing else, as that does from `object`: neither of them changes. */
-static inline uint64_t
-type_version(PyTypeObject *type, PyTypeObject *end)
-{
-    PyObject *mro = type->tp_mro;
-
-    return mro != NULL && PyTuple_GET_SIZE(mro) == 3 && PyTuple_GET_ITEM(mro, 1) == (PyObject *)end &&
-                   PyTuple_GET_ITEM(mro, 0) == (PyObject *)type
-               ? ((PyDictObject *)type->tp_dict)->ma_version_tag
-               : 0;
-}
-#endif
-
-/* Is it the type that is remembered, with nothing changed?  (A `__bases__` that was undone leaves a version of what it was meanwhile,
-   but the order of look-up is the old one.) */
-static inline int
-type_is_remembered(const type_memo *memo, PyTypeObject *type, PyTypeObject *end)
-{
-    return memo->mro != NULL && memo->mro == type->tp_mro && memo->version == type_version(type, end);
-}
-
-/* Can nothing change what is found in the classes before `end` without the type's version?  There, a key's __eq__ may change its mind,
-   and a metaclass may have put in a class that is none of its bases. */
-static inline int
-type_version_tells(PyTypeObject *type, PyTypeObject *end)
-{
-    PyObject *mro = type->tp_mro, *key, *value;
-    int tells = 1;
-    Py_ssize_t i;
-
-    for (i = 0; tells && i < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, i) != (PyObject *)end; i++) {
-        PyObject *base = PyTuple_GET_ITEM(mro, i), *dict;
-        Py_ssize_t position = 0;
-
-        if (Py_TYPE(base) != &PyType_Type) {
-            return 0;
-        }
-        dict = PyType_GetDict((PyTypeObject *)base);
-        while (tells && dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
-            tells = PyUnicode_CheckExact(key);
-        }
-        Py_XDECREF(dict);
-    }
-    return tells;
-}
-
-/* What to remember the type by, as it is now: to be taken before it is looked at. */
-static inline type_memo
-type_memorize(PyTypeObject *type, PyTypeObject *end)
-{
-    type_memo memo = {0, NULL};
-
-#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
-    (void)PyUnstable_Type_AssignVersionTag(type); /* a type that has changed too often gets none */
-#endif
-    if (type_version(type, end) != 0 && type_version_tells(type, end)) {
-        memo.version = type_version(type, end);
-        memo.mro = type->tp_mro;
-    }
-    return memo;
-}
-
-/* Do the object's attributes come from its classes alone, found there in Python's usual way? */
-static inline int
-has_class_attributes_only(PyObject *object)
-{
-    return Py_TYPE(object)->tp_getattro == PyObject_GenericGetAttr && Py_TYPE(object)->tp_dictoffset == 0;
-}
-
 /* ---- Errors and look-ups that tell "absent" ---------------------------------------------------------------------- */
 
 /* PyErr_ExceptionMatches, which on 2.7 needs memory to tell, and says no where there is none. */
@@ -393,36 +237,35 @@ raised_matches(PyObject *wanted)
 #if PYTHON2
     PyObject *type = PyErr_Occurred();
 
-    return type != NULL && PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)wanted);
+    return type != NULL && PyType_Check(type) &&
+           PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)wanted);
 #else
     return PyErr_ExceptionMatches(wanted);
 #endif
 }
 
-/* The attribute, or NULL: *found tells "absent" (0, no exception) from an error (-1, exception set).  3.13 has it. */
-static inline PyObject *
-object_get_optional_attr(PyObject *object, PyObject *name, int *found)
+typedef enum { ATTR_ERROR = -1, ATTR_ABSENT, ATTR_FOUND } attr_found;
+
+/* object.name.  ATTR_FOUND: *value is a new reference.  ATTR_ABSENT: AttributeError was raised, and
+   is cleared.  ATTR_ERROR: any other exception, which is set.  Public from 3.13 on. */
+static inline attr_found
+object_get_optional_attr(PyObject *object, PyObject *name, PyObject **value)
 {
-    PyObject *value = NULL;
 #if PY_VERSION_HEX >= 0x030D0000
-    *found = PyObject_GetOptionalAttr(object, name, &value);
+    return (attr_found)PyObject_GetOptionalAttr(object, name, value);
 #elif PY_VERSION_HEX >= 0x03070000 && PY_VERSION_HEX < 0x030C0000
-    *found = _PyObject_LookupAttr(object, name, &value);
+    return (attr_found)_PyObject_LookupAttr(object, name, value);
 #else
-    if (has_class_attributes_only(object)) { /* no public look-up before 3.13 spares the exception for "absent" */
-        Py_XDECREF(type_find_before(Py_TYPE(object), NULL, name, found));
-        if (*found == 0) {
-            return NULL;
-        }
+    *value = PyObject_GetAttr(object, name);
+    if (*value != NULL) {
+        return ATTR_FOUND;
     }
-    value = PyObject_GetAttr(object, name);
-    *found = value != NULL ? 1 : -1;
-    if (value == NULL && raised_matches(PyExc_AttributeError)) {
-        PyErr_Clear();
-        *found = 0;
+    if (!raised_matches(PyExc_AttributeError)) {
+        return ATTR_ERROR;
     }
+    PyErr_Clear();
+    return ATTR_ABSENT;
 #endif
-    return value;
 }
 
 /* ---- The exception in flight: taken, looked at, put back.  3.12 has one object for it. -------------------------- */
@@ -498,7 +341,27 @@ raised_drop(raised_exception *raised)
 }
 #endif
 
-/* Puts back what was taken.  If an exception was set meanwhile, that one stays, with the older as its context. */
+#if !PYTHON2
+/* Cuts `value` out of the contexts of `other`, where it would close a cycle: 3.6 hangs in the next
+   `raise` then.  What the interpreter does when it sets a context itself. */
+static inline void
+exception_cut_context(PyObject *other, PyObject *value)
+{
+    PyObject *context;
+
+    while ((context = PyException_GetContext(other)) != NULL) {
+        Py_DECREF(context); /* `other` holds it */
+        if (context == value) {
+            PyException_SetContext(other, NULL);
+            return;
+        }
+        other = context;
+    }
+}
+#endif
+
+/* Puts back what was taken.  If an exception was set meanwhile, that one stays, with the older as
+   its context. */
 static inline void
 raised_restore_as_context(raised_exception *raised)
 {
@@ -508,11 +371,12 @@ raised_restore_as_context(raised_exception *raised)
         raised_restore(raised);
         return;
     }
-    raised_take(&newer); /* before anything is normalised: without memory that would put another in its place */
+    raised_take(&newer); /* first: to normalise needs memory, and without it sets an exception */
 #if !PYTHON2
     raised_normalize(raised);
     raised_normalize(&newer);
     if (raised->value != NULL && newer.value != raised->value) {
+        exception_cut_context(raised->value, newer.value);
         PyException_SetContext(newer.value, Py_NewRef(raised->value));
     }
 #endif
@@ -520,36 +384,124 @@ raised_restore_as_context(raised_exception *raised)
     raised_drop(raised);
 }
 
+/* Tells of the exception that a finalizer left, which is set, and clears it. */
+static inline void
+report_finalizer_error(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    PyErr_FormatUnraisable("Exception ignored while finalizing file %R", object);
+#else
+    PyErr_WriteUnraisable(object);
+#endif
+}
+
+/* ---- Where a Python function is, to tell one look of the interpreter from the next -------------- */
+
+/* The position in the code of a frame, the innermost one; -1 for none. */
+static inline int
+frame_position(PyFrameObject *frame)
+{
+    if (frame == NULL) {
+        return -1;
+    }
+#if PY_VERSION_HEX >= 0x030B0000
+    return PyFrame_GetLasti(frame);
+#else
+    return frame->f_lasti;
+#endif
+}
+
+/* Makes the interpreter look at once at what it looks at now and then.  Python 3 is told by whoever
+   wants something; 2.7 counts bytecodes. */
+#if PYTHON2
+#define EXPECT_INTERPRETER_CHECK() ((void)(_Py_Ticker = 0))
+#else
+#define EXPECT_INTERPRETER_CHECK() ((void)0)
+#endif
+
+/* From 3.13 on a thread that wants the GIL asks whoever has it.  Before, it asks its own interpreter
+   alone, so that those who share the GIL with others have to give it up by themselves. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS 1
+#else
+#define GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS 0
+#endif
+
+/* ---- The clock ---------------------------------------------------------------------------------- */
+
+/* A monotonic clock of our own, in nanoseconds: a library that freezes Python's does not reach it. */
+static inline long long
+clock_ns(void)
+{
+#if defined(_WIN32)
+    return (long long)GetTickCount64() * 1000000;
+#else
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+#endif
+}
+
+/* ---- The bytes that a readinto() put into a bytearray --------------------------------------------- */
+
+/* A new bytes object of the first nbytes, or NULL with an exception.  3.15 takes them out of the
+   bytearray, and refuses to where it is exported. */
+static inline PyObject *
+bytes_from_bytearray(PyObject *bytearray, Py_ssize_t nbytes)
+{
+#if PY_VERSION_HEX >= 0x030F0000
+    if (PyByteArray_Resize(bytearray, nbytes) < 0) {
+        return NULL;
+    }
+    return PyObject_CallMethod(bytearray, "take_bytes", NULL);
+#else
+    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(bytearray), nbytes);
+#endif
+}
+
+/* The exception of read(size) for a size that no bytes object can have is OverflowError from 3.15 on,
+   which PyBytes_FromStringAndSize raises, and was MemoryError.  0, or -1 with that. */
+static inline int
+check_read_size(Py_ssize_t size)
+{
+#if PY_VERSION_HEX < 0x030F0000
+    if (size > PY_SSIZE_T_MAX - 4096) {
+        PyErr_NoMemory();
+        return -1;
+    }
+#else
+    (void)size;
+#endif
+    return 0;
+}
+
 /* ---- Methods that take positional arguments only: METH_FASTCALL as it is from 3.7 on ----------------------------- */
 
 #if PY_VERSION_HEX >= 0x03070000
-#define FASTCALL_PROTOTYPE(function) static PyObject *function##_method(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
-#define FASTCALL_METHOD(function)                                                               \
-    static PyObject *function##_method(PyObject *self, PyObject *const *args, Py_ssize_t nargs) \
-    {                                                                                           \
-        return function(self, args, nargs);                                                     \
+#define FASTCALL_PROTOTYPE(name) \
+    INTERNAL PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+#define FASTCALL_METHOD(name, function)                                   \
+    PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs) \
+    {                                                                     \
+        return function(op, args, nargs);                                 \
     }
-#define FASTCALL_METHOD_DEF(name, function, doc)                                 \
-    {                                                                            \
-        name, (PyCFunction)(void (*)(void))function##_method, METH_FASTCALL, doc \
-    }
+#define FASTCALL_FLAG METH_FASTCALL
 #else
-#define FASTCALL_PROTOTYPE(function) static PyObject *function##_method(PyObject *self, PyObject *args)
-#define FASTCALL_METHOD(function)                                                  \
-    static PyObject *function##_method(PyObject *self, PyObject *args)             \
-    {                                                                              \
-        return function(self, &PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args)); \
+#define FASTCALL_PROTOTYPE(name) INTERNAL PyObject *name(PyObject *op, PyObject *args)
+#define FASTCALL_METHOD(name, function)                                          \
+    PyObject *name(PyObject *op, PyObject *args)                                 \
+    {                                                                            \
+        return function(op, &PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args)); \
     }
-#define FASTCALL_METHOD_DEF(name, function, doc)   \
-    {                                              \
-        name, function##_method, METH_VARARGS, doc \
-    }
+#define FASTCALL_FLAG METH_VARARGS
 #endif
+#define FASTCALL_FUNCTION(name) ((PyCFunction)(void (*)(void))(name))
 
 /* A function in a slot: ISO C knows no way from a function pointer to `void *` but through an integer. */
 #define SLOT_FUNCTION(function) ((void *)(uintptr_t)(function))
 
-/* The name of an object's type, without the module that C types carry in front. */
+/* The name of an object's type, without the module that static C types carry in front. */
 static inline const char *
 type_name(PyObject *object)
 {
@@ -557,6 +509,45 @@ type_name(PyObject *object)
     const char *dot = strrchr(name, '.');
 
     return dot == NULL ? name : dot + 1;
+}
+
+/* Raises type(format % values). */
+static inline void
+raise_formatted(PyObject *type, const char *format, PyObject *values)
+{
+    PyObject *string = Str_FromString(format);
+    PyObject *message = string == NULL ? NULL : Str_Format(string, values);
+
+    if (message != NULL) {
+        PyErr_SetObject(type, message);
+    }
+    Py_XDECREF(message);
+    Py_XDECREF(string);
+}
+
+/* The object's class, borrowed: for instances of 2.7's old-style classes not their type. */
+static inline PyObject *
+object_class(PyObject *object)
+{
+#if PYTHON2
+    if (PyInstance_Check(object)) {
+        return (PyObject *)((PyInstanceObject *)object)->in_class;
+    }
+#endif
+    return (PyObject *)Py_TYPE(object);
+}
+
+/* Is this a type whose buffers a Python function may make (`__buffer__`, 3.12)?  To ask such a one
+   twice can be told from asking once. */
+static inline int
+has_python_buffer(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyObject_CheckBuffer(object) && PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE);
+#else
+    (void)object;
+    return 0;
+#endif
 }
 
 /* ---- Types: a spec makes a heap type on 3, and fills a static type on 2.7 --------------------------------------- */
@@ -660,18 +651,18 @@ type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeOb
 
     (void)module;
     type = type_fill(storage, spec, base) < 0 ? NULL : Py_NewRef((PyObject *)storage);
-#elif HAVE_MODULE_STATE
-
-    (void)storage;
-    type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
 #else
     PyObject *bases = base == NULL ? NULL : PyTuple_Pack(1, base);
 
     (void)storage, (void)module;
     if (base != NULL && bases == NULL) {
-        return NULL; /* unreached: small tuples have a free list */
+        return NULL;
     }
+#if HAVE_MODULE_STATE
+    type = PyType_FromModuleAndSpec(module, spec, bases);
+#else
     type = PyType_FromSpecWithBases(spec, bases);
+#endif
     Py_XDECREF(bases);
 #endif
     if (type == NULL && !PyErr_Occurred()) {
@@ -703,7 +694,10 @@ object_free(PyObject *self, destructor own_dealloc)
 }
 
 /* Around the deallocation of an untracked container, so that a long chain of them is not taken apart by recursion. */
-#ifdef Py_TRASHCAN_BEGIN /* 3.8 */
+#if PY_VERSION_HEX >= 0x030E0000 /* the interpreter does it for every container */
+#define TRASHCAN_BEGIN(op, own_dealloc) {
+#define TRASHCAN_END(op) }
+#elif PY_VERSION_HEX >= 0x03080000
 #define TRASHCAN_BEGIN(op, own_dealloc) Py_TRASHCAN_BEGIN(op, own_dealloc)
 #define TRASHCAN_END(op) Py_TRASHCAN_END
 #else
@@ -734,19 +728,6 @@ object_finalize_from_dealloc(PyObject *self, destructor finalize)
     }
     return -1;
 #endif
-}
-
-/* Does another thread of this interpreter exist?  Then the GIL may be wanted. */
-static inline int
-other_threads_exist(void)
-{
-    PyThreadState *own = PyThreadState_Get();
-#if PY_VERSION_HEX >= 0x03090000
-    PyInterpreterState *interpreter = PyThreadState_GetInterpreter(own);
-#else
-    PyInterpreterState *interpreter = own->interp;
-#endif
-    return PyInterpreterState_ThreadHead(interpreter) != own || PyThreadState_Next(own) != NULL;
 }
 
 #endif

@@ -1,198 +1,197 @@
 /* reference.c: see reference.h.
 
-   | the sock has                              | taken             | released                                            |
-   | ----------------------------------------- | ----------------- | --------------------------------------------------- |
-   | `_makefile_refs`, an int                  | += 1              | `_decref_socketios()`; if it had none when it was   |
-   |                                           |                   | taken `close()`, which is how 2.7's ssl.SSLSocket   |
-   |                                           |                   | and urllib3 count down                              |
-   | `_io_refs`                                | += 1              | `_decref_socketios()`                               |
-   | both, and socket.socket's own             | `_io_refs` += 1   | `_decref_socketios()`, which is that one's own      |
-   | `_decref_socketios`                       |                   |                                                     |
-   | neither, but is a C socket or 2.7's own   | by being held     | by being dropped                                    |
+   | the sock has                              | taken           | released                            |
+   | ----------------------------------------- | --------------- | ----------------------------------- |
+   | `_makefile_refs`, an int, and             |                 |                                     |
+   |   `_decref_socketios`                     | += 1            | `_decref_socketios()`               |
+   |   a `close` that counts it down           | += 1            | `close()`: 2.7's ssl.SSLSocket, old |
+   |                                           |                 | urllib3                             |
+   |   neither                                 | += 1            | -= 1                                |
+   | `_io_refs`                                | += 1            | `_decref_socketios()`               |
+   | both, and socket.socket's own             | `_io_refs` += 1 | `_decref_socketios()`, its own      |
+   |   `_decref_socketios`                     |                 |                                     |
+   | neither, but is a C socket or 2.7's own   | by being held   | by being dropped                    |
 
-   A socket.socket in which nothing was overridden is counted in its slots: as in the row with both, without look-ups and without calling
-   a function of Python. */
+   What socket.socket's own `_decref_socketios` does for a plain socket.socket is done here, without
+   calling a function of Python. */
 #include "reference.h"
 
-/* sock.name += step, in the words of Python: looked up, added, and set on the object itself.  `value` is what the look-up
-   gave, borrowed. */
+/* sock.name += step, in the words of Python: looked up, added, and set on the object itself.  `value`
+   is what the look-up gave, borrowed. */
 static int
 counter_add(PyObject *sock, PyObject *name, PyObject *value, PyObject *step)
 {
     PyObject *sum = PyNumber_InPlaceAdd(value, step);
-    int status;
+    int status = sum == NULL ? -1 : PyObject_SetAttr(sock, name, sum);
 
-    if (sum == NULL) {
-        return -1;
-    }
-    status = PyObject_SetAttr(sock, name, sum);
-    Py_DECREF(sum);
+    Py_XDECREF(sum);
     return status;
 }
 
-/* The object's `_decref_socketios`: a new reference, or NULL with no exception. */
-static PyObject *
-find_decref(const makefile_state *state, PyObject *object)
-{
-    int found;
-    PyObject *decref = object_get_optional_attr(object, state->str_decref_socketios, &found);
+/* ---- A plain socket.socket ---------------------------------------------------------------------- */
 
-    PyErr_Clear();
-    return decref;
-}
-
-#if !PYTHON2
-/* Has the type, with plain keys alone, what socket.socket counts with, and nothing in its place? */
+/* Does the sock count its files with socket.socket's own function, as it was at import, and with
+   nothing in the place of what that uses?  Then nobody can tell who counted. */
 static int
-has_own_counter(const makefile_state *state, PyTypeObject *type)
+counts_plainly(const makefile_state *state, PyObject *sock)
 {
-    const struct {
-        PyObject *name, *own;
-    } used[] = {{state->str_decref_socketios, state->socket_decref},
-                {state->str_io_refs, state->socket_io_refs},
-                {state->str_closed_, state->socket_closed}};
-    int own = PyType_IsSubtype(type, PyDescr_TYPE(state->socket_io_refs)) &&
-              PyType_IsSubtype(type, PyDescr_TYPE(state->socket_closed));
-    size_t i;
-    int found;
+    PyTypeObject *type = Py_TYPE(sock);
+    PyObject *dict = type->tp_dict, *decref;
+    int plain;
 
-    for (i = 0; own && i < sizeof used / sizeof used[0]; i++) {
-        PyObject *value = type_find_before(type, (PyTypeObject *)state->csocket_type, used[i].name, &found);
-
-        own = value == used[i].own;
-        Py_XDECREF(value); /* only compared */
-    }
-    return own;
-}
-
-/* Does the sock count its files in socket.socket's own slots, with nothing overridden?  Then nobody can tell whether they were read by
-   name, nor who counted down. */
-static int
-counts_in_slots(makefile_state *state, PyObject *sock)
-{
-    PyTypeObject *type = Py_TYPE(sock), *csocket_type = (PyTypeObject *)state->csocket_type;
-    type_memo memo;
-
-    if (state->socket_code == NULL || PyFunction_GET_CODE(state->socket_decref) != state->socket_code) {
+    if (state->socket_decref_code == NULL || !csocket_is_below_one_class(&state->csocket, sock) ||
+        type->tp_setattro != PyObject_GenericSetAttr) {
         return 0;
     }
-    if (type_is_remembered(&state->counts_in_slots, type, csocket_type)) {
-        return 1;
-    }
-    if (!has_class_attributes_only(sock) || type->tp_setattro != PyObject_GenericSetAttr ||
-        !PyObject_TypeCheck(sock, csocket_type)) {
-        return 0;
-    }
-    memo = type_memorize(type, csocket_type);
-    if (memo.mro == NULL || !has_own_counter(state, type)) {
-        return 0;
-    }
-    state->counts_in_slots = memo;
-    return 1;
+    decref = dict_get(dict, state->str_decref_socketios);
+    plain = decref != NULL && decref == state->socket_decref &&
+            PyFunction_GET_CODE(decref) == state->socket_decref_code;
+    Py_XDECREF(decref);
+    return plain;
 }
 
-/* What is in the slot: a new reference, or NULL with no exception. */
-static PyObject *
-slot_get(PyObject *sock, PyObject *descriptor)
-{
-    PyObject *value = PyMember_GetOne((const char *)sock, ((PyMemberDescrObject *)descriptor)->d_member);
-
-    PyErr_Clear();
-    return value;
-}
-
-/* sock._io_refs = count */
+/* sock._io_refs, if that is a plain int.  1, 0, or -1 with an exception. */
 static int
-slots_set_count(makefile_state *state, PyObject *sock, Py_ssize_t count)
+get_plain_count(const makefile_state *state, PyObject *sock, Py_ssize_t *count)
 {
-    PyObject *value = Int_FromSsize_t(count);
-    int status =
-        value == NULL ? -1 : PyMember_SetOne((char *)sock, ((PyMemberDescrObject *)state->socket_io_refs)->d_member, value);
-
-    Py_XDECREF(value);
-    return status;
-}
-
-/* Is sock._io_refs a plain int, which counting leaves one? */
-static int
-slots_get_count(makefile_state *state, PyObject *sock, Py_ssize_t *count)
-{
-    PyObject *value = slot_get(sock, state->socket_io_refs);
-    int plain = value != NULL && exact_int_as_ssize(value, count) && *count < PY_SSIZE_T_MAX;
+    PyObject *value = PyObject_GetAttr(sock, state->str_io_refs);
+    int plain = value == NULL ? -1 : exact_int_as_ssize(value, count) && *count < PY_SSIZE_T_MAX;
 
     Py_XDECREF(value);
     return plain;
 }
 
-/* sock._io_refs += 1.  1 if that was done, 0 if it has to be done in the words of Python, -1 with an exception. */
 static int
-slots_take(makefile_state *state, PyObject *sock)
+set_plain_count(const makefile_state *state, PyObject *sock, Py_ssize_t count)
 {
-    Py_ssize_t count;
+    PyObject *value = Int_FromSsize_t(count);
+    int status = value == NULL ? -1 : PyObject_SetAttr(sock, state->str_io_refs, value);
 
-    if (!counts_in_slots(state, sock) || !slots_get_count(state, sock, &count)) {
-        return 0;
-    }
-    return slots_set_count(state, sock, count + 1) < 0 ? -1 : 1;
+    Py_XDECREF(value);
+    return status;
 }
 
-/* sock._decref_socketios().  As above. */
+/* If sock._closed: sock.close() */
 static int
-slots_release(makefile_state *state, PyObject *sock)
+close_if_closed(const makefile_state *state, PyObject *sock)
 {
-    PyObject *closed, *result;
-    Py_ssize_t count;
+    PyObject *closed = PyObject_GetAttr(sock, state->str_closed_), *result = NULL;
+    int truth = closed == NULL ? -1 : PyObject_IsTrue(closed);
 
-    if (!counts_in_slots(state, sock) || !slots_get_count(state, sock, &count)) {
-        return 0;
+    Py_XDECREF(closed);
+    if (truth > 0) {
+        result = PyObject_CallMethodNoArgs(sock, state->str_close);
+        Py_XDECREF(result);
+        return result == NULL ? -1 : 0;
     }
-    closed = slot_get(sock, state->socket_closed);
-    Py_XDECREF(closed); /* only compared */
-    if (closed != Py_True && closed != Py_False) {
-        return 0;
-    }
-    if (count > 0 && slots_set_count(state, sock, count - 1) < 0) {
-        return -1; /* unreached: a count is a small int */
-    }
-    if (closed == Py_False) {
-        return 1;
-    }
-    result = PyObject_CallMethodNoArgs(sock, state->str_close);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 1;
+    return truth;
 }
-#endif
 
-/* Does the sock count its files as the interpreter's own socket.socket does? */
+/* sock._io_refs += 1.  1 if that was done, 0 if it has to be done in the words of Python, -1 with an
+   exception. */
+static int
+take_plainly(const makefile_state *state, PyObject *sock)
+{
+    Py_ssize_t count;
+    int plain = counts_plainly(state, sock) ? get_plain_count(state, sock, &count) : 0;
+
+    if (plain <= 0) {
+        return plain;
+    }
+    return set_plain_count(state, sock, count + 1) < 0 ? -1 : 1;
+}
+
+/* socket.socket._decref_socketios.  1 if that was done, 0 if it has to be called, -1 with an exception. */
+static int
+release_plainly(const makefile_state *state, PyObject *sock)
+{
+    Py_ssize_t count;
+    int plain = counts_plainly(state, sock) ? get_plain_count(state, sock, &count) : 0;
+
+    if (plain <= 0) {
+        return plain;
+    }
+    if (count > 0 && set_plain_count(state, sock, count - 1) < 0) {
+        return -1;
+    }
+    return close_if_closed(state, sock) < 0 ? -1 : 1;
+}
+
+/* ---- Any other ---------------------------------------------------------------------------------- */
+
+/* Does the sock count its files as the interpreter's own socket.socket does, whatever else it has?  1, 0,
+   or -1 with an exception. */
 static int
 counts_as_socket(const makefile_state *state, PyObject *sock)
 {
-    PyObject *decref = find_decref(state, (PyObject *)Py_TYPE(sock));
+    PyObject *decref;
+    attr_found found;
 
+    if (state->socket_decref == NULL) {
+        return 0;
+    }
+    found =
+        object_get_optional_attr((PyObject *)Py_TYPE(sock), state->str_decref_socketios, &decref);
     Py_XDECREF(decref); /* only compared */
-    return decref != NULL && decref == state->socket_decref;
+    return found == ATTR_ERROR ? -1 : decref == state->socket_decref;
 }
 
-/* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL: *kind is then REFERENCE_NONE.
-   0, or -1 with an exception that a look-up raised. */
+/* Is `_makefile_refs` with this value the counter to use?  Not if it is a mock's, that has everything, or
+   a subclass's of socket.socket that was written for 2.7. */
 static int
-counter_find(const makefile_state *state, PyObject *sock, reference_kind *kind, PyObject **value)
+is_counter(const makefile_state *state, PyObject *sock, PyObject *value)
 {
-    int found;
+    int as_socket = is_int(value) ? counts_as_socket(state, sock) : 1;
 
+    return as_socket < 0 ? -1 : !as_socket;
+}
+
+/* How a sock that counts in `_makefile_refs` is told of a file that was closed.  0, or -1. */
+static int
+find_release(const makefile_state *state, PyObject *sock, reference_kind *kind)
+{
+    PyObject *decref, *counts_refs, *answer = NULL;
+    attr_found found = object_get_optional_attr(sock, state->str_decref_socketios, &decref);
+    int by_close = -1;
+
+    Py_XDECREF(decref);
     *kind = REFERENCE_MAKEFILE_REFS;
-    *value = object_get_optional_attr(sock, state->str_makefile_refs, &found);
-    if (*value != NULL && (!is_int(*value) || counts_as_socket(state, sock))) {
-        Py_CLEAR(*value); /* a mock's, that has everything; or a subclass's that was written for 2.7 */
+    if (found != ATTR_ABSENT) {
+        return found == ATTR_ERROR ? -1 : 0;
     }
-    if (*value == NULL && found >= 0) {
-        *kind = REFERENCE_IO_REFS;
-        *value = object_get_optional_attr(sock, state->str_io_refs, &found);
+    counts_refs = import_attribute("backports.makefile._inspect", "counts_refs");
+    if (counts_refs != NULL) {
+        answer = PyObject_CallOneArg(counts_refs, object_class(sock));
+        by_close = answer == NULL ? -1 : PyObject_IsTrue(answer);
     }
-    if (*value == NULL) {
-        *kind = REFERENCE_NONE;
+    Py_XDECREF(answer);
+    Py_XDECREF(counts_refs);
+    *kind = by_close > 0 ? REFERENCE_BY_CLOSE : REFERENCE_BARE;
+    return by_close < 0 ? -1 : 0;
+}
+
+/* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL: *kind is
+   then REFERENCE_NONE.  0, or -1 with an exception that a look-up raised. */
+static int
+find_counter(const makefile_state *state, PyObject *sock, reference_kind *kind, PyObject **value)
+{
+    attr_found found = object_get_optional_attr(sock, state->str_makefile_refs, value);
+
+    if (found == ATTR_FOUND) {
+        int counts = is_counter(state, sock, *value);
+
+        if (counts > 0) {
+            *kind = REFERENCE_MAKEFILE_REFS;
+            return 0;
+        }
+        Py_CLEAR(*value);
+        found = counts < 0 ? ATTR_ERROR : ATTR_ABSENT;
     }
-    return found < 0 ? -1 : 0;
+    if (found == ATTR_ABSENT) {
+        found = object_get_optional_attr(sock, state->str_io_refs, value);
+    }
+    *kind = found == ATTR_FOUND ? REFERENCE_IO_REFS : REFERENCE_NONE;
+    return found == ATTR_ERROR ? -1 : 0;
 }
 
 static PyObject *
@@ -201,51 +200,49 @@ counter_name(const makefile_state *state, reference_kind kind)
     return kind == REFERENCE_IO_REFS ? state->str_io_refs : state->str_makefile_refs;
 }
 
+/* Is it a socket of the interpreter's that stays open as long as somebody holds it?  1, 0, or -1. */
+static int
+is_held_open(const makefile_state *state, PyObject *sock)
+{
+    if (PyObject_TypeCheck(sock, state->csocket.type)) {
+        return 1;
+    }
+#if PYTHON2
+    return state_is_python2_socket(state, sock, state->str_python2_socket);
+#else
+    return 0;
+#endif
+}
+
 int
 reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
 {
     PyObject *value;
-    int status;
+    int status = take_plainly(state, sock);
 
-#if !PYTHON2
-    if ((status = slots_take(state, sock)) != 0) {
+    if (status != 0) {
         *kind = REFERENCE_IO_REFS;
         return status < 0 ? -1 : 0;
     }
-#endif
-    if (counter_find(state, sock, kind, &value) < 0) {
+    if (find_counter(state, sock, kind, &value) < 0) {
         return -1;
     }
     if (value != NULL) {
-        if (*kind == REFERENCE_MAKEFILE_REFS) {
-            PyObject *decref = find_decref(state, sock);
-
-            *kind = decref == NULL ? REFERENCE_BY_CLOSE : REFERENCE_MAKEFILE_REFS;
-            Py_XDECREF(decref);
+        status = *kind == REFERENCE_MAKEFILE_REFS ? find_release(state, sock, kind) : 0;
+        if (status == 0) {
+            status = counter_add(sock, counter_name(state, *kind), value, state->one);
         }
-        status = counter_add(sock, counter_name(state, *kind), value, state->one);
         Py_DECREF(value);
         return status;
     }
-    if (PyObject_TypeCheck(sock, (PyTypeObject *)state->csocket_type) ||
-        (PYTHON2 && PyObject_TypeCheck(sock, (PyTypeObject *)state->python2_socket))) {
-        return 0;
+    status = is_held_open(state, sock);
+    if (status == 0) {
+        PyErr_Format(PyExc_AttributeError,
+                     "'%.100s' object has no attribute '_makefile_refs': give the class "
+                     "`_makefile_refs = 0`, or use backports.makefile.install(%.100s)",
+                     type_name(sock), type_name(sock));
     }
-    PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_makefile_refs'", type_name(sock));
-    return -1;
-}
-
-/* Lets a socket.socket that was closed while it had a file look whether that was the last. */
-static void
-close_if_due(const makefile_state *state, PyObject *sock)
-{
-    PyObject *closed = PyObject_GetAttr(sock, state->str_closed_);
-
-    if (closed == Py_True) {
-        Py_XDECREF(PyObject_CallMethodNoArgs(sock, state->str_close));
-    }
-    Py_XDECREF(closed);
-    PyErr_Clear();
+    return status > 0 ? 0 : -1;
 }
 
 void
@@ -261,74 +258,101 @@ reference_restore(makefile_state *state, PyObject *sock, reference_kind kind)
     name = counter_name(state, kind);
     value = PyObject_GetAttr(sock, name);
     difference = value == NULL ? NULL : PyNumber_InPlaceSubtract(value, state->one);
-    if (difference == NULL || PyObject_SetAttr(sock, name, difference) < 0) {
-        PyErr_Clear(); /* the sock's own refusal; what failed first is what the caller is told */
-    }
-    else if (kind == REFERENCE_IO_REFS && counts_as_socket(state, sock)) {
-        close_if_due(state, sock);
+    if (difference != NULL && PyObject_SetAttr(sock, name, difference) == 0 &&
+        kind == REFERENCE_IO_REFS && counts_as_socket(state, sock) > 0) {
+        (void)close_if_closed(state, sock);
     }
     Py_XDECREF(value);
     Py_XDECREF(difference);
+    PyErr_Clear(); /* the sock's own refusal; what failed first is what the caller is told */
     raised_restore(&raised);
+}
+
+/* Calls the method of this name, if there is one.  1, 0 if there is none, or -1 with an exception. */
+static int
+call_if_there(PyObject *sock, PyObject *name)
+{
+    PyObject *method, *result;
+    attr_found found = object_get_optional_attr(sock, name, &method);
+
+    if (found != ATTR_FOUND) {
+        return found;
+    }
+    result = PyObject_CallNoArgs(method);
+    Py_DECREF(method);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 1;
+}
+
+/* Calls the method of this name.  0, or -1 with an exception. */
+static int
+call_method(PyObject *sock, PyObject *name)
+{
+    PyObject *result = PyObject_CallMethodNoArgs(sock, name);
+
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }
 
 int
 reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
 {
-    PyObject *result;
+    int called;
 
-#if !PYTHON2
-    int status = kind == REFERENCE_IO_REFS ? slots_release(state, sock) : 0;
-
-    if (status != 0) {
-        return status < 0 ? -1 : 0;
+    switch (kind) {
+        case REFERENCE_IO_REFS:
+            called = release_plainly(state, sock);
+            if (called == 0) {
+                return call_method(sock, state->str_decref_socketios);
+            }
+            return called < 0 ? -1 : 0;
+        case REFERENCE_NONE:
+        case REFERENCE_MAKEFILE_REFS:
+        case REFERENCE_BY_CLOSE:
+        case REFERENCE_BARE:
+            break;
     }
-#endif
-    if (kind == REFERENCE_IO_REFS) {
-        result = PyObject_CallMethodNoArgs(sock, state->str_decref_socketios);
+    /* install() may have given the class the method since, and uninstall() taken it away. */
+    called = call_if_there(sock, state->str_decref_socketios);
+    if (called != 0) {
+        return called < 0 ? -1 : 0;
     }
-    else {
-        int found;
-        PyObject *decref = object_get_optional_attr(sock, state->str_decref_socketios, &found);
-
-        if (decref != NULL) {
-            result = PyObject_CallNoArgs(decref);
-            Py_DECREF(decref);
-        }
-        else if (found < 0) {
-            return -1;
-        }
-        else if (kind == REFERENCE_BY_CLOSE) {
-            result = PyObject_CallMethodNoArgs(sock, state->str_close);
-        }
-        else { /* uninstall() has taken the method away: nobody is to be told any more */
-            reference_restore(state, sock, kind);
-            return 0;
-        }
+    if (kind == REFERENCE_BY_CLOSE) {
+        return call_method(sock, state->str_close);
     }
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
+    reference_restore(state, sock, kind);
+    return 0;
 }
 
-PyObject *
-reference_csocket(makefile_state *state, PyObject *sock)
+int
+reference_csocket(makefile_state *state, PyObject *sock, PyObject **csocket)
 {
-    PyObject *value, *csocket;
-    reference_kind kind;
-    int found;
+    *csocket = NULL;
+#if PYTHON2
+    {
+        PyObject *value;
+        reference_kind kind;
+        int is_socket = state_is_python2_socket(state, sock, state->str_python2_socket);
 
-    if (!PYTHON2 || !PyObject_TypeCheck(sock, (PyTypeObject *)state->python2_socket)) {
-        return NULL;
+        if (is_socket <= 0) {
+            return is_socket;
+        }
+        if (find_counter(state, sock, &kind, &value) < 0) {
+            return -1;
+        }
+        if (value != NULL) { /* it counts, as ssl.SSLSocket does, and closes itself when it must */
+            Py_DECREF(value);
+            return 0;
+        }
+        if (object_get_optional_attr(sock, state->str_sock, csocket) == ATTR_ERROR) {
+            return -1;
+        }
+        if (*csocket != NULL && !PyObject_TypeCheck(*csocket, state->csocket.type)) {
+            Py_CLEAR(*csocket);
+        }
     }
-    if (counter_find(state, sock, &kind, &value) < 0 || value != NULL) {
-        Py_XDECREF(value); /* it counts, as ssl.SSLSocket does, and closes itself when it must */
-        PyErr_Clear();
-        return NULL;
-    }
-    csocket = object_get_optional_attr(sock, state->str_sock, &found);
-    if (csocket != NULL && !PyObject_TypeCheck(csocket, (PyTypeObject *)state->csocket_type)) {
-        Py_CLEAR(csocket);
-    }
-    PyErr_Clear();
-    return csocket;
+#else
+    (void)state, (void)sock;
+#endif
+    return 0;
 }

@@ -3,81 +3,84 @@
 #define BACKPORTS_MAKEFILE_STATE_H
 
 #include "compat.h"
-#include "transfer.h"
+#include "csocket.h"
 
-/* Attribute names, interned at import: X(field, spelling). */
+/* Attribute names and other strings, interned at import: X(field, spelling). */
 #define STATE_NAMES(X)                            \
+    X(annotations, "__annotations__")             \
+    X(arg_buffering, "buffering")                 \
+    X(arg_encoding, "encoding")                   \
+    X(arg_errors, "errors")                       \
+    X(arg_newline, "newline")                     \
+    X(arg_self, "self")                           \
+    X(b, "b")                                     \
+    X(buffered_reader, "BufferedReader")          \
+    X(buffered_rw_pair, "BufferedRWPair")         \
+    X(buffered_writer, "BufferedWriter")          \
     X(check_closed, "_checkClosed")               \
     X(check_readable, "_checkReadable")           \
     X(check_writable, "_checkWritable")           \
     X(close, "close")                             \
     X(closed, "closed")                           \
+    X(closed_, "_closed")                         \
     X(decref_socketios, "_decref_socketios")      \
     X(default_buffer_size, "DEFAULT_BUFFER_SIZE") \
     X(errno_, "errno")                            \
     X(fileno, "fileno")                           \
+    X(finalizing, "_finalizing")                  \
     X(flush, "flush")                             \
-    X(closed_, "_closed")                         \
     X(gettimeout, "gettimeout")                   \
+    X(io, "io")                                   \
     X(io_refs, "_io_refs")                        \
     X(makefile_refs, "_makefile_refs")            \
     X(mode, "mode")                               \
     X(mode_, "_mode")                             \
+    X(r, "r")                                     \
+    X(rb, "rb")                                   \
     X(read, "read")                               \
     X(readall, "readall")                         \
     X(reading, "_reading")                        \
     X(readinto, "readinto")                       \
     X(recv_into, "recv_into")                     \
+    X(rw, "rw")                                   \
+    X(rwb, "rwb")                                 \
     X(seek, "seek")                               \
     X(send, "send")                               \
     X(sendall, "sendall")                         \
     X(sock, "_sock")                              \
+    X(text_encoding, "text_encoding")             \
+    X(text_io_wrapper, "TextIOWrapper")           \
     X(timeout_occurred, "_timeout_occurred")      \
-    X(writing, "_writing")                        \
-    X(b, "b")                                     \
-    X(r, "r")                                     \
-    X(rb, "rb")                                   \
-    X(rw, "rw")                                   \
-    X(rwb, "rwb")                                 \
     X(w, "w")                                     \
     X(wb, "wb")                                   \
-    X(buffered_reader, "BufferedReader")          \
-    X(buffered_rw_pair, "BufferedRWPair")         \
-    X(buffered_writer, "BufferedWriter")          \
-    X(text_encoding, "text_encoding")             \
-    X(io, "io")                                   \
-    X(text_io_wrapper, "TextIOWrapper")           \
-    X(arg_self, "self")                           \
-    X(arg_buffering, "buffering")                 \
-    X(arg_encoding, "encoding")                   \
-    X(arg_errors, "errors")                       \
-    X(arg_newline, "newline")
+    X(writing, "_writing")                        \
+    X(module_csocket, "_socket")                  \
+    X(module_socket, "socket")                    \
+    X(error, "error")                             \
+    X(python2_closed, "_closedsocket")            \
+    X(python2_socket, "_socketobject")            \
+    X(timeout, "timeout")                         \
+    X(unsupported_operation, "UnsupportedOperation")
 
-/* Other objects held: X(field).  Those of 2.7 are NULL elsewhere. */
-#define STATE_OBJECTS(X)                                                                                     \
-    X(raw_read)              /* _io._RawIOBase.read, for arguments that are its to judge */                  \
-    X(csocket_type)          /* _socket.socket */                                                            \
-    X(timeout_error)         /* socket.timeout */                                                            \
-    X(socket_error)          /* OSError; 2.7: socket.error */                                                \
-    X(unsupported_operation) /* io.UnsupportedOperation; NULL where the state is not an interpreter's own */ \
-    X(text_encoding)         /* io.text_encoding, from 3.10 on */                                            \
-    X(buffered_reader)       /* _io.BufferedReader, */                                                       \
-    X(buffered_writer)       /* _io.BufferedWriter, */                                                       \
-    X(buffered_rw_pair)      /* and _io.BufferedRWPair */                                                    \
-    X(one)                                                                                                   \
-    X(zero)                                                                                                  \
-    X(would_block_errno) /* EAGAIN, as an int object */                                                      \
-    X(interrupted_errno) /* EINTR */                                                                         \
-    X(socketio_type)     /* our SocketIO */                                                                  \
-    X(callable_type)     /* the type of backport_makefile */                                                 \
-    X(backport_makefile)                                                                                     \
-    X(socket_decref)  /* socket.socket._decref_socketios; NULL on 2.7, or if there is none */                \
-    X(socket_io_refs) /* socket.socket._io_refs, and _closed, if they are slots, */                          \
-    X(socket_closed)  /* and _decref_socketios uses these two, */                                            \
-    X(socket_code)    /* by this code; else NULL */                                                          \
-    X(python2_socket) /* 2.7: socket._socketobject */                                                        \
-    X(python2_closed) /* 2.7: socket._closedsocket */                                                        \
-    X(python2_dummy)  /* 2.7: the function that every method of a closed socket is */
+/* Other objects, all owned: X(field).  What is one interpreter's own is NULL where the state is the
+   process's, or is only compared. */
+#define STATE_OBJECTS(X)                                                               \
+    X(raw_read)         /* _io._RawIOBase.read, for arguments that are its to judge */ \
+    X(timeout_error)    /* socket.timeout, where the state is an interpreter's own */  \
+    X(text_encoding)    /* io.text_encoding, from 3.10 on */                           \
+    X(buffered_reader)  /* _io.BufferedReader, */                                      \
+    X(buffered_writer)  /* _io.BufferedWriter, */                                      \
+    X(buffered_rw_pair) /* and _io.BufferedRWPair */                                   \
+    X(one)                                                                             \
+    X(zero)                                                                            \
+    X(would_block_errno) /* EAGAIN, as an int object */                                \
+    X(interrupted_errno) /* EINTR */                                                   \
+    X(interpreter_check) /* a function of Python that does nothing: see gil.h */       \
+    X(socketio_type)     /* our SocketIO */                                            \
+    X(callable_type)     /* the type of backport_makefile */                           \
+    X(backport_makefile)                                                               \
+    X(socket_decref)      /* socket.socket._decref_socketios; only compared */         \
+    X(socket_decref_code) /* its code, if that counts as reference.c does; else NULL */
 
 typedef struct {
 #define FIELD(name, spelling) PyObject *str_##name;
@@ -86,49 +89,52 @@ typedef struct {
 #define FIELD(name) PyObject *name;
     STATE_OBJECTS(FIELD)
 #undef FIELD
-    transfer_context transfer;
-    type_memo counts_in_slots;    /* the last type that was seen to count in those of socket.socket */
+    PyObject *module; /* Borrowed: the module whose state this is; NULL where it is the process's */
+    csocket_knowledge csocket;
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
 } makefile_state;
 
-#if HAVE_MODULE_STATE
-/* The module that was imported first, which is nearly always the one that is asked for: its SocketIO, and its state.  NULL when it
-   is gone. */
-typedef struct {
-    PyTypeObject *socketio_type;
-    makefile_state *state;
-} makefile_first;
+/* The state of the module that made the type with this tp_dealloc, which is `type` or one of its
+   bases.  NULL with an exception when there is none any more. */
+INTERNAL makefile_state *state_of(PyTypeObject *type, destructor own_dealloc);
 
-INTERNAL extern makefile_first first_module;
+/* The state of a module that is being made: 3.9 has one a module; before, there is one a process, as
+   _socket itself has there, since a module does not live as long as its streams. */
+INTERNAL makefile_state *state_of_module(PyObject *module);
 
-/* state_of for any type. */
-INTERNAL makefile_state *state_search(PyTypeObject *type);
-#else
-/* Before 3.11 a subclass cannot tell its module, and before 3.9 a module does not live as long as its streams: one state for the
-   process, as _socket itself has there. */
-INTERNAL extern makefile_state static_state;
+/* Looks everything up but the types, which others make.  0, or -1 with an exception. */
+INTERNAL int state_fill(makefile_state *state);
+
+/* What an interpreter that imports the module after another has of its own.  0, or -1. */
+INTERNAL int state_refresh(makefile_state *state);
+
+INTERNAL int state_traverse(makefile_state *state, visitproc visit, void *arg);
+INTERNAL void state_clear(makefile_state *state);
+
+/* module.name: a new reference, or NULL with an exception. */
+INTERNAL PyObject *import_attribute(const char *module_name, const char *name);
+
+/* The module `io` of the interpreter that runs now: a new reference, or NULL with an exception. */
+INTERNAL PyObject *state_io_module(const makefile_state *state);
+
+/* Exceptions of the interpreter that runs now: new references, or NULL with an exception. */
+INTERNAL PyObject *state_timeout_error(const makefile_state *state);
+INTERNAL PyObject *state_unsupported_operation(const makefile_state *state);
+
+/* Is the exception that is set a socket.timeout?  1, 0, or -1 with another exception in its place. */
+INTERNAL int state_timeout_is_raised(const makefile_state *state);
+
+/* Raises socket.timeout("timed out"). */
+INTERNAL void state_raise_timeout(const makefile_state *state);
+
+/* Raises the system's error of this number: OSError, or 2.7's socket.error. */
+INTERNAL void state_raise_errno(const makefile_state *state, int number);
+
+#if PYTHON2
+/* Is the object an instance of this class of 2.7's module `socket`?  1, 0, or -1 with an exception. */
+INTERNAL int state_is_python2_socket(const makefile_state *state, PyObject *object,
+                                     PyObject *class_name);
 #endif
-
-/* The state of the module that made this type, or one of its bases.  NULL, with an exception, when there is none any more (the
-   interpreter is being taken apart). */
-static inline makefile_state *
-state_of(PyTypeObject *type)
-{
-#if HAVE_MODULE_STATE
-    if (type == __atomic_load_n(&first_module.socketio_type, __ATOMIC_ACQUIRE)) {
-        ASSUME(first_module.state != NULL);
-        return first_module.state;
-    }
-    return state_search(type);
-#else
-    (void)type;
-    return &static_state;
-#endif
-}
-
-/* The io module of the interpreter that runs now, and its UnsupportedOperation: new references, or NULL with an exception. */
-INTERNAL PyObject *io_module(const makefile_state *state);
-INTERNAL PyObject *io_unsupported_operation(const makefile_state *state);
 
 #endif

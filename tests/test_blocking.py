@@ -104,6 +104,8 @@ class Ticker(object):
         try:
             self._armed = True
             results.extend(map(call, [argument]))
+            for _ in range(200):  # what a write has put by comes when the interpreter looks next
+                pass
             self._armed = False
         except Tick:
             self.caught += 1
@@ -976,7 +978,7 @@ def waiting_thread():
 
 
 class TestLock(object):
-    """Who waits, or moves much, lets other threads run; who moves little at once keeps the GIL."""
+    """Who waits lets other threads run; who moves at once keeps the GIL."""
 
     def connect_many(self):
         """Ten connected TCP pairs, (ours, peer), ours non-blocking: each takes a hundred kilobytes and more at once."""
@@ -996,25 +998,20 @@ class TestLock(object):
         with pytest.raises(socket.timeout):
             implementation.makefile(unix_pair[0], "rb", 0).read(1)
 
-    @pytest.mark.parametrize("call", ["read", "write"])
-    def test_large_ready_transfers_let_other_threads_run(self, any_impl, unix_pair, waiting_thread, call):
+    def test_large_ready_reads_keep_the_gil(self, c_impl, unix_pair, waiting_thread):
         buf = bytearray(1 << 23)
-        for _ in range(20):  # on a busy machine the other thread may come too late a few times
-            pairs = self.connect_many()
-            raws = [any_impl.makefile(ours, "rwb", 0) for ours, peer in pairs]
-            if call == "read":
-                for ours, peer in pairs:
-                    fill(peer)
-            self.wait_a_moment(any_impl, unix_pair)
-            passed = waiting_thread()
-            sizes = [raw.readinto(buf) if call == "read" else raw.write(buf) for raw in raws]
-            won = bool(passed)
-            for closable in raws + [sock for pair in pairs for sock in pair]:
-                closable.close()
-            assert min(sizes) > 1 << 16
-            if won:
-                break
-        assert won
+        pairs = self.connect_many()
+        raws = [c_impl.makefile(ours, "rb", 0) for ours, peer in pairs]
+        for ours, peer in pairs:
+            fill(peer)
+        self.wait_a_moment(c_impl, unix_pair)
+        passed = waiting_thread()
+        sizes = [raw.readinto(buf) for raw in raws]
+        won = bool(passed)
+        for closable in raws + [sock for pair in pairs for sock in pair]:
+            closable.close()
+        assert min(sizes) > 1 << 16
+        assert not won
 
     @pytest.mark.parametrize("timeout", [None, 0, HANGING])
     def test_small_ready_reads_and_writes_keep_the_gil(self, c_impl, unix_pair, waiting_thread, timeout):

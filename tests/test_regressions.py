@@ -513,55 +513,6 @@ def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
     assert peer.recv(20) == b"<SECRET>"
 
 
-@pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
-@pytest.mark.skipif(WITHOUT_GIL, reason="there the interpreter itself is asked, whose cache may be behind")
-def test_class_in_the_order_of_look_up_that_is_no_base_is_seen_to_change(c_impl, closing):
-    class Stranger(object):
-        __slots__ = ()
-
-    class Meta(type):
-        def mro(cls):
-            order = type.mro(cls)
-            return [order[0], Stranger] + order[1:]
-
-    sock, peer = connect(Meta("Sock", (socket.socket,), {"__slots__": ()}), closing)
-    raw = c_impl.SocketIO(sock, "w")
-    for _ in range(5):
-        assert raw.write(b"plain") == 5
-    assert peer.recv(40) == b"plain" * 5
-    Stranger.send = encrypt
-    assert raw.write(b"secret") == 6
-    assert peer.recv(20) == b"<SECRET>"
-
-
-@pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
-@pytest.mark.skipif(WITHOUT_GIL, reason="as above")
-def test_class_remembered_while_bases_were_tried_is_not_taken_for_what_it_is_again(c_impl, closing):
-    class Meta(type):
-        def mro(cls):
-            if trying:
-                trying.pop()()
-            return type.mro(cls)
-
-    def write_and_refuse():
-        raw.write(b"plain")
-        raise ZeroDivisionError("bases")
-
-    trying = []
-    plain = type("Plain", (socket.socket,), {"__slots__": ()})
-    encrypting = type("Encrypting", (make_encrypting(object), socket.socket), {"__slots__": ()})
-    Meta("Derived", (encrypting,), {"__slots__": ()})
-    sock, peer = connect(encrypting, closing)
-    raw = c_impl.SocketIO(sock, "w")
-    trying.append(write_and_refuse)
-    with pytest.raises(ZeroDivisionError):
-        encrypting.__bases__ = (plain,)
-    assert peer.recv(20) == b"plain"
-    for _ in range(3):
-        assert raw.write(b"secret") == 6
-        assert peer.recv(20) == b"<SECRET>"
-
-
 @pytest.mark.skipif("__getattribute__" in vars(_socket.socket), reason="the C socket's own way comes first")
 @pytest.mark.parametrize("base", [socket.socket, _socket.socket], ids=["socket", "C socket"])
 def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(any_impl, closing, base):

@@ -311,10 +311,10 @@ def test_number_recycled_under_busy_streams_is_never_read_or_written(any_impl):
 
 @pytest.fixture
 def switching_by_request_only():
-    """The interpreter makes nobody give the GIL up."""
+    """The interpreter makes who has the GIL give it up when it is asked, and looks no more often."""
     name = "checkinterval" if PY2 else "switchinterval"
     old = getattr(sys, "get" + name)()
-    getattr(sys, "set" + name)(10 ** 9 if PY2 else 1000)
+    getattr(sys, "set" + name)(10 ** 9 if PY2 else 0.001)
     yield
     getattr(sys, "set" + name)(old)
 
@@ -340,5 +340,6 @@ def loop_beside_a_sleeper(implementation):
 
 @pytest.mark.skipif(harness.NO_GIL, reason="has no GIL to give up")
 def test_loop_in_c_over_ready_lines_lets_other_threads_go_on(any_impl, switching_by_request_only):
-    # A thread may wake too late: then it is tried again.
-    assert any(loop_beside_a_sleeper(any_impl)[0] == "other thread" for _ in range(50))
+    # A thread may wake too late now and then.
+    first = [loop_beside_a_sleeper(any_impl)[0] for _ in range(10)]
+    assert first.count("other thread") > 5

@@ -386,7 +386,7 @@ class Import(Scenario):
         self.ours, self.fake = None, Fake()
         self.module = None
         self.impl = harness.Implementation("c", None, None)
-        import backports.makefile
+        import backports.makefile._check  # here: to compile Python code is the interpreter's work
         self.name = "backports.makefile._makefile"
         folder = backports.makefile.__path__[0]
         if harness.PY2:

@@ -1,0 +1,101 @@
+/* gil.c: see gil.h. */
+#include "gil.h"
+
+#include <pthread.h>
+
+#include "signals.h"
+
+int
+gil_check(makefile_state *state)
+{
+    PyObject *result;
+
+    assert(!PyErr_Occurred());
+    if (signals_raise_deferred(state) < 0) {
+        return -1;
+    }
+#if PYTHON2
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
+    }
+#endif
+    EXPECT_INTERPRETER_CHECK();
+    result = PyObject_CallNoArgs(state->interpreter_check);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+#if HAVE_DIRECT_PATH
+
+/* Atomic: the transfers of the process that are in a system call without the GIL. */
+static int under_way;
+
+/* The threads of the parent are not in the child of a fork. */
+static void
+forget_transfers(void)
+{
+    __atomic_store_n(&under_way, 0, __ATOMIC_RELAXED);
+}
+
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, forget_transfers);
+}
+
+void
+gil_setup(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, watch_forks);
+}
+
+#ifdef Py_GIL_DISABLED
+int
+gil_is_kept(int sends)
+{
+    (void)sends;
+    return 1;
+}
+#else
+/* Before 3.13 a thread of another interpreter cannot ask for the GIL that it shares with this one. */
+static int
+is_only_interpreter(void)
+{
+#if GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS
+    return 1;
+#else
+    return PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
+#endif
+}
+
+int
+gil_is_kept(int sends)
+{
+    return is_only_interpreter() && !(sends && __atomic_load_n(&under_way, __ATOMIC_RELAXED) > 0);
+}
+#endif
+
+PyThreadState *
+gil_release(void)
+{
+    __atomic_add_fetch(&under_way, 1, __ATOMIC_RELAXED);
+    return PyEval_SaveThread();
+}
+
+void
+gil_acquire(PyThreadState *thread)
+{
+    PyEval_RestoreThread(thread);
+    __atomic_sub_fetch(&under_way, 1, __ATOMIC_RELAXED);
+}
+
+#else
+
+void
+gil_setup(void)
+{
+}
+
+#endif

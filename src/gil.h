@@ -1,0 +1,76 @@
+/* gil.h: who has the GIL while bytes move.
+
+   A thread that gives the GIL up beside one that computes gets it back only when the interpreter's
+   switch interval has passed: a read that takes one microsecond then takes five thousand.
+
+       own stream, data ready        ours, data ready
+
+       |read|--- gives up ---|       |read|read|read|read| ... |check|
+            |computes 5 ms   |                                  | asked? then it gives up
+                             |read|--                           |computes 5 ms   |
+                                                                                 |read|read|...
+
+   So there are three rules.
+
+   1. What does not wait keeps the GIL, whatever the size of its buffer: a receive of what the kernel
+      has, and a send that the kernel takes.  A thread whose data is always ready is one that computes,
+      and shares as threads that compute do.
+
+   2. What waits gives the GIL up.  So does a send while another send is under way without it: where
+      both ends are on one machine a send does the receiver's work as well, and threads that send to
+      each other would stand in line for it.
+
+   3. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
+      interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations of a
+      stream, and before each wait, we call a function of Python that does nothing.  That call is the
+      interpreter's own check: it gives the GIL up if another thread has asked for it, runs handlers of
+      signals and pending calls, raises asynchronous exceptions, and stops for the collector on a build
+      without a GIL.  It comes before anything is moved, so that an exception loses nothing.
+
+   There is no clock in this, and no thread is woken or waited for: who wants the GIL asks the
+   interpreter for it after its switch interval, and gets it at the next check. */
+#ifndef BACKPORTS_MAKEFILE_GIL_H
+#define BACKPORTS_MAKEFILE_GIL_H
+
+#include "state.h"
+
+/* A ready read takes about a microsecond, so that a thread that asks for the GIL waits some tens of
+   microseconds for a check, of 5,000 that it has waited already; a check takes 2 % of the reads'
+   time. */
+#define OPERATIONS_PER_CHECK 32
+
+/* The interpreter's check.  0, or -1 with an exception set.  Called with none set. */
+INTERNAL int gil_check(makefile_state *state);
+
+/* The same now and then: `operations` counts a stream's since the last one. */
+static inline int
+gil_check_now_and_then(makefile_state *state, unsigned char *operations)
+{
+    unsigned char count = (unsigned char)(FIELD_LOAD(*operations) + 1);
+
+    if (count < OPERATIONS_PER_CHECK) {
+        FIELD_STORE(*operations, count);
+        return 0;
+    }
+    FIELD_STORE(*operations, 0);
+    return gil_check(state);
+}
+
+/* Makes the next operation of this stream check. */
+static inline void
+gil_check_next(unsigned char *operations)
+{
+    FIELD_STORE(*operations, OPERATIONS_PER_CHECK - 1);
+}
+
+/* May a call that does not wait keep the GIL? */
+INTERNAL int gil_is_kept(int sends);
+
+/* Gives it up for a system call, and takes it back. */
+INTERNAL PyThreadState *gil_release(void);
+INTERNAL void gil_acquire(PyThreadState *thread);
+
+/* Once for the process, before all else; more often does no harm. */
+INTERNAL void gil_setup(void);
+
+#endif
