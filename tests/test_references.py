@@ -122,10 +122,10 @@ class SSLCounted(Counted):
 
     def close(self):
         self.log.append("close")
-        if self.count < 1:
+        if self._makefile_refs < 1:
             self.sock.close()
         else:
-            setattr(self, self.counter, self.count - 1)
+            self._makefile_refs -= 1
 
 
 KINDS = [(implementation, Counted, "_io_refs") for implementation in OURS + INTERPRETER]

@@ -14,7 +14,6 @@ import _socket
 import pytest
 
 import backports.makefile
-from conftest import INTERPRETER, OURS, get_name
 from fakes import OddKey
 from running import Worker, adopt, alarm, get_outcome, once, run_script
 
@@ -295,11 +294,10 @@ def test_buffer_in_python_code_that_would_block_is_as_one_that_send_raises(any_i
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
-@pytest.mark.parametrize("implementation", [each for each in OURS + INTERPRETER if each.name != "python"], ids=get_name)
 @pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "not yet"), socket.timeout("late"), MemoryError(), TypeError()],
                          ids=["would block", "timeout", "memory", "type"])
-def test_buffer_in_python_code_that_raises_anything_cannot_be_read_into(implementation, unix_pair, error):
-    raw = implementation.makefile(unix_pair[0], "rb", 0)
+def test_buffer_in_python_code_that_raises_anything_cannot_be_read_into(any_impl, unix_pair, error):
+    raw = any_impl.makefile(unix_pair[0], "rb", 0)
     with pytest.raises(TypeError, match="read-write"):
         raw.readinto(BrokenBuffer(error))
     unix_pair[1].send(b"x")
@@ -572,13 +570,12 @@ def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl,
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
-@pytest.mark.parametrize("implementation", [each for each in OURS + INTERPRETER if each.name != "python"], ids=get_name)
 @pytest.mark.parametrize("error", [TypeError, ValueError, BufferError])
-def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(implementation, closing, error):
+def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(any_impl, closing, error):
     ours, peer = map(closing, socket.socketpair())
     buffer = BufferReadyLater(error)
     with pytest.raises(error):
-        implementation.makefile(ours, "wb", 0).write(buffer)
+        any_impl.makefile(ours, "wb", 0).write(buffer)
     assert buffer.asked == 1
 
 

@@ -87,22 +87,65 @@ def test_wait_that_the_system_refuses_gives_its_error(csocket, monkeypatch):
     assert caught.value.args[0] == errno.ENOMEM
 
 
-def test_error_that_ends_a_send_after_some_bytes_is_told_by_the_next_transfer(csocket):
-    ours, peer = csocket
-    ours.settimeout(30)
-    stream = _fallback.SocketIO(ours, "rw")
+@pytest.fixture
+def cut_short(csocket, monkeypatch):
+    """A function that makes a stream and ends a send of it after 3 bytes with an error; (stream, peer)."""
+    def cut(number):
+        ours, peer = csocket
+        ours.settimeout(30)
+        stream = _fallback.SocketIO(ours, "rw")
 
-    def send(view, flags):
-        if len(view) == 4:
-            return 3
-        raise socket.error(errno.ECONNRESET, "reset")
+        def send(sock, data, *flags):
+            if len(data) == 4:
+                return 3
+            raise socket.error(number, "as asked for")
 
-    assert _fallback.send_persistently(send, ours, b"data", stream) == 3
+        monkeypatch.setattr(_fallback, "SEND", send)
+        assert _fallback.transfer_send(ours, b"data", stream) == 3
+        monkeypatch.undo()
+        return stream, peer
+
+    return cut
+
+
+@pytest.mark.parametrize("number", [errno.ECONNRESET, errno.ETIMEDOUT])
+def test_error_that_is_told_once_and_ended_a_send_comes_after_the_data_that_is_there(cut_short, number):
+    stream, peer = cut_short(number)
     peer.send(b"more")
+    assert stream.readinto(bytearray(0)) == 0
+    assert stream.readinto(bytearray(4)) == 4
     with pytest.raises(socket.error) as caught:
         stream.readinto(bytearray(4))
+    assert caught.value.errno == number
+    if not stream._timeout_occurred:  # ETIMEDOUT is socket.timeout from 3.10 on
+        peer.close()
+        assert stream.readinto(bytearray(4)) == 0
+
+
+def test_error_that_is_told_once_and_ended_a_send_comes_with_the_next_write(cut_short):
+    stream, peer = cut_short(errno.ECONNRESET)
+    with pytest.raises(TypeError):
+        stream.write(5)
+    with pytest.raises(socket.error) as caught:
+        stream.write(b"data")
     assert caught.value.errno == errno.ECONNRESET
-    assert stream.readinto(bytearray(4)) == 4
+    assert stream.write(b"data") == 4
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOBUFS, errno.EBADF])
+def test_error_that_is_told_each_time_and_ended_a_send_is_not_kept(cut_short, number):
+    stream, peer = cut_short(number)
+    peer.send(b"more")
+    assert stream.readinto(bytearray(8)) == 4
+    assert stream.write(b"data") == 4
+
+
+def test_error_kept_for_a_socket_does_not_come_from_another(cut_short, closing):
+    stream, peer = cut_short(errno.ECONNRESET)
+    stream._sock, other = map(closing, socket.socketpair())
+    other.send(b"more")
+    assert stream.write(b"data") == 4
+    assert stream.readinto(bytearray(8)) == 4
 
 
 class Interrupted(ScriptedSocket):

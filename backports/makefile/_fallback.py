@@ -1,16 +1,30 @@
-"""The pure-Python twin of the C extension: the same contract, to be read.
+"""The pure-Python twin of the C extension: the same contract, to be read as its specification.
 
-It serves where there is no C extension (no compiler, PyPy), and it is the specification that people read.  From top to
-bottom: what the interpreter's own socket method is; waiting; the delegating path; the direct path, receiving and sending;
-the raw stream `SocketIO`; the counter that keeps a socket open; `backport_makefile`, which composes raw -> Buffered -> Text.
+It serves where there is no C extension: without a compiler, and on PyPy.  Its sections follow the
+files of the C implementation, and a function has the name of its counterpart there, or tells it:
 
-Two things the C extension does and Python cannot: when a write would block, the ``BlockingIOError`` that
-`io.BufferedWriter` raises has whatever ``errno`` the last system call left; and a signal handler that raises after a
-write sent some bytes loses their number, so a `io.BufferedWriter` above will send them again.
+    endpoint    src/endpoint.c   which path an operation takes: the direct one, or the sock's method
+    transfer    src/transfer.c   the direct path: waiting, receiving, sending
+    SocketIO    src/socketio.c   the raw stream; src/reading.c and src/writing.c
+    reference   src/reference.c  the counter that keeps a socket open
+    makefile    src/makefile.c   arguments, and raw -> Buffered -> Text
+
+Where Python has nothing to add, the interpreter's own method does the work: a receive is one call
+of it, and so is a send without a timeout.
+
+Three things that the C extension does and Python cannot:
+
+- When a write would block, the ``BlockingIOError`` that `io.BufferedWriter` raises has the
+  ``errno`` that the last system call left.
+- A signal handler that raises after a write sent some bytes loses their number, so that an
+  `io.BufferedWriter` above it sends those bytes again.
+- With a timeout the interpreter's own method looks whether the socket is ready before it receives
+  or sends: two system calls.  On PyPy it begins its timeout anew after each signal.
 """
 from __future__ import absolute_import  # 2.7 would look for each module in this package first
 
 import errno
+import functools
 import io
 import operator
 import os
@@ -22,85 +36,155 @@ import types
 
 import _socket
 
+from ._inspect import counts_refs
+
 PY2 = sys.version_info[0] == 2
-# Its socket methods begin their timeout anew after every signal, so the waiting has to be done before they are called.
-PYPY = "__pypy__" in sys.builtin_module_names
-
-CSocket = _socket.socket
-Timeout = socket.timeout
-BLOCKING_ERRNOS = (errno.EAGAIN, errno.EWOULDBLOCK)
-# Where it is missing (Windows) the socket's own non-blocking state has to do.
-MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
-MIN_WAIT_S = 0.001 if PYPY else 0.0  # where the wait comes first, it has to be one
-MAX_WAIT_S = 3600.0  # poll() counts in a C int of milliseconds: longer waits are made of several
-REST_S = 0.05  # a send that comes this soon after one whose time was up is the rest of it, which a buffer sends
-READY = 1  # as poll() says POLLIN
-# What poll() says of a socket that has an error to tell, or nobody to send to; select() does not.
-ENDED = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
-
+INTEGER_TYPES = (int, long) if PY2 else (int,)  # noqa: F821
 ABSENT = object()
-# What an object that is no buffer raises, none as wanted, or none any more; all else a `__buffer__` in Python code (3.12) raised.
-NO_BUFFER = (TypeError, BufferError, ValueError)
-SOCKET_DECREF = getattr(socket.socket, "_decref_socketios", None)
+
+# What the interpreter's sockets are made of, and the methods of which the direct path is made.
+CSocket = _socket.socket
+RECV_INTO, RECV, SEND = CSocket.recv_into, CSocket.recv, CSocket.send
+GETTIMEOUT = CSocket.gettimeout
+Timeout = _socket.timeout  # what is raised; what is caught stands in the module `socket` then
+
+# The class of most sockets on 3.x.  Its objects have no place for methods of their own: what the
+# class has is what a look-up on the object gives.  No object is of type () on 2.7.
+Socket = () if PY2 else socket.socket
+GETATTRIBUTE = Socket.__getattribute__
 
 # 2.7 only; isinstance(x, ()) is False.
 SocketObject = getattr(socket, "_socketobject", ())
-SOCKETS = (CSocket, SocketObject)
 ClosedSocket = getattr(socket, "_closedsocket", ())
-
-if PY2:
-    INTEGER_TYPES = (int, long)  # noqa: F821
-    get_time = time.time  # 2.7 has no monotonic clock; its own socket timeouts run on this one too
-else:
-    INTEGER_TYPES = (int,)
-    get_time = time.monotonic
+SOCKETS = (CSocket, SocketObject)
 
 
-# --- The interpreter's own method -------------------------------------------------------------------------------------
+# --- Endpoint: the direct path, or the sock's own method ------------------------------------------
+
+BLOCKING_ERRNOS = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
+C_METHOD, METHOD = types.BuiltinMethodType, types.MethodType  # PyPy has one type for both
+
 
 def find_csocket(method, name):
-    """The C socket that *method* is bound to, if it is the interpreter's own method *name*; else None.
+    """The C socket that *method* is bound to, if it is the interpreter's own method *name*; or None.
 
-    Told by what the look-up gave and by nothing else: `ssl.SSLSocket` is a C socket too, and a fake's `fileno` may be
-    anybody's.  The socket is the one the method is bound to, which need not be the one it was looked up on.
+    Told by what the look-up gave and by nothing else: `ssl.SSLSocket` is a C socket too, and a
+    fake's `fileno` may be anybody's.  The socket is the one that the method is bound to, which need
+    not be the one it was looked up on.  In C: `endpoint_find`.
     """
-    if type(method) not in (types.BuiltinMethodType, types.MethodType):  # PyPy's are of the second type
+    if type(method) is not C_METHOD:
         return None
     bound_to = method.__self__
-    if not issubclass(type(bound_to), CSocket) or method != getattr(CSocket, name).__get__(bound_to):
+    if not issubclass(type(bound_to), CSocket):
         return None
-    return bound_to
+    return bound_to if method == getattr(CSocket, name).__get__(bound_to) else None
+
+
+def get_method(stream, sock, name):
+    """The method *name* of *sock*, looked up at every operation, once, as Python does.
+
+    2.7's socket object swaps its methods for dummies when it is closed, while an open stream goes
+    on: by the C socket, if that is what the socket object answered with while it was open.  One that
+    encrypts in methods of its own has lost them, and the dummy's error is right.
+    """
+    method = getattr(sock, name)
+    if stream._csocket is None:
+        return method
+    if isinstance(getattr(method, "__self__", None), ClosedSocket):
+        return getattr(stream._csocket, name) if name in stream._own else method
+    if find_csocket(method, name) is stream._csocket:
+        stream._own.add(name)
+    elif sock._sock is stream._csocket:  # still open
+        stream._own.discard(name)
+    return method
+
+
+def endpoint_call(sock, method, b):
+    """``method(b)``, exactly so, for a method of the sock's own; what it returned or raised.
+
+    From 3.5 on that is all.  Before, a signal ends the call with an error, and it is made again.
+    """
+    if not PY2:
+        return method(b)
+    began = get_time()
+    while True:
+        try:
+            return method(b)
+        except EnvironmentError as exc:
+            if not is_interrupted(exc):
+                raise
+        if timeout_has_passed(sock, began):
+            raise Timeout("timed out")
+
+
+def timeout_has_passed(sock, began):
+    """Whether the timeout of *sock*, if it tells one, has passed since *began*.
+
+    A call that is made again waits for all of it again: under a timer's signals it would never end.
+    """
+    try:
+        return get_time() - began >= float(sock.gettimeout())
+    except Exception:
+        return False
 
 
 def is_would_block(exc):
-    """Whether a socket method's error says "not now", read from it as this interpreter's `SocketIO` does."""
+    """Whether an error says "not now", read from it as this interpreter's own `SocketIO` does.
+
+    In C: `endpoint_error_is`.
+    """
     if sys.version_info >= (3, 10):
         return exc.errno in BLOCKING_ERRNOS
     return exc.args[:1] != () and exc.args[0] in BLOCKING_ERRNOS
 
 
 def is_interrupted(exc):
-    """Whether a call has to be made again because of a signal.  From 3.5 on the interpreter does that itself (PEP 475)."""
+    """2.7: whether a signal ended a call.  From 3.5 on the interpreter makes it again (PEP 475)."""
     return PY2 and exc.args[:1] == (errno.EINTR,)
 
 
-# --- Waiting ----------------------------------------------------------------------------------------------------------
+# --- Transfer: waiting ----------------------------------------------------------------------------
 
-def get_deadline(start, timeout):
-    """The time, in seconds of `get_time`, at which a socket timeout of *timeout* seconds has passed; None for no wait."""
-    return start + max(timeout, MIN_WAIT_S) if timeout else None
+MAX_WAIT_S = 3600.0  # poll() takes a C int of milliseconds: a longer wait is made of several
+READY = 1  # POLLIN
+# What poll() says of a socket with an error to tell, or with nobody to send to; select() does not.
+ENDED = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
+
+
+def make_clock():
+    """A function that gives the time in seconds, which nobody freezes.
+
+    A library that freezes time replaces every attribute of a module that is `time.time` or
+    `time.monotonic`.  So none is; and if they are replaced already, there is the system's own.
+    2.7 has no monotonic clock, and its own timeouts run on `time.time` too.
+    """
+    clock = getattr(time, "monotonic", time.time)
+    if isinstance(clock, types.BuiltinFunctionType):
+        return functools.partial(clock)
+    return lambda: os.times()[4]
+
+
+get_time = make_clock()
+
+
+def deadline_after(start, timeout):
+    """When a timeout of so many seconds has passed, in seconds of `get_time`; None for no wait."""
+    return start + timeout if timeout else None
 
 
 def wait_until(deadline, csocket, writing):
-    """Wait until *csocket* is ready: what poll() says of it, or 0 when *deadline* has passed.  Signal handlers run meanwhile."""
+    """Wait until *csocket* is ready: what poll() says of it, or 0 when *deadline* has passed.
+
+    Handlers of signals run meanwhile.  In C: `transfer_await`.
+    """
     while True:
         remaining = deadline - get_time()
-        fd = CSocket.fileno(csocket)  # anew each time: it may have been closed or detached during a wait
+        fd = CSocket.fileno(csocket)  # anew each time: it may be closed or detached during a wait
         if fd < 0:
-            return READY  # the call that follows will say what is wrong
+            return READY  # the call that follows says what is wrong
         if remaining <= 0:
             return 0
-        remaining = min(MAX_WAIT_S, remaining)  # in this order NaN, which 2.7 takes for a timeout, waits for ever
+        remaining = min(MAX_WAIT_S, remaining)  # in this order NaN, which 2.7 takes, is a wait
         try:
             if hasattr(select, "poll"):
                 poll = select.poll()
@@ -114,190 +198,240 @@ def wait_until(deadline, csocket, writing):
                 raise
 
 
-# --- The delegating path ----------------------------------------------------------------------------------------------
+# --- Transfer: receiving --------------------------------------------------------------------------
 
-def delegate(sock, method, b):
-    """``method(b)``, exactly so, for a method of *sock* that is not the interpreter's own; what it returned or raised."""
-    began = get_time()
+# With a timeout nothing may rely on the descriptor being non-blocking: a duplicate of the socket
+# may have made it blocking.  Where the flag is missing (Windows) the descriptor's state has to do.
+MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
+# What an object raises that is no buffer, not the one wanted, or none any more.
+NO_BUFFER = (TypeError, BufferError, ValueError)
+
+
+def transfer_recv(csocket, b, stream):
+    """One receive of the interpreter's own for the whole of *b*; what it returned or raised."""
+    if stream._rest is not None:
+        rest, stream._rest = stream._rest, None
+        if rest.error and rest.csocket == id(csocket):
+            return recv_before_error(csocket, b, stream, rest.error)
+    timeout = GETTIMEOUT(csocket)
+    if PY2:
+        return recv_again(csocket, b, timeout)
+    if timeout is None:
+        return RECV_INTO(csocket, b)
+    return RECV_INTO(csocket, b, 0, MSG_DONTWAIT)
+
+
+def recv_before_error(csocket, b, stream, error):
+    """A receive while an error is kept: what came before the error is read first."""
+    view = view_or_none(b)
+    if view is None:
+        return RECV_INTO(csocket, b)  # its own error
+    count, room = 0, len(view)
+    try:
+        if not GETTIMEOUT(csocket) or wait_until(get_time() + 0.001, csocket, writing=False):
+            count = RECV_INTO(csocket, view, 0, MSG_DONTWAIT)
+    except EnvironmentError:
+        pass
+    finally:
+        release(view)
+        del view
+    if count or not room:
+        stream._rest = Rest(csocket, error=error)
+        return count
+    raise socket.error(error, os.strerror(error))
+
+
+def recv_again(csocket, b, timeout):
+    """2.7: a receive that goes on after a signal, with the time that is left."""
+    view = view_or_none(b)
+    if view is not None and not len(view) and not view.readonly:
+        return 0  # its own would ask the system, and be told that nothing is there
+    del view
+    deadline = deadline_after(get_time(), timeout)
+    flags = () if timeout is None else (0, MSG_DONTWAIT)
     while True:
         try:
-            return method(b)
+            return RECV_INTO(csocket, b, *flags)
         except EnvironmentError as exc:
             if not is_interrupted(exc):
                 raise
-        if has_timed_out(sock, began):
+        if deadline is not None and not wait_until(deadline, csocket, writing=False):
             raise Timeout("timed out")
 
 
-def has_timed_out(sock, began):
-    """Whether the timeout of *sock*, if it tells one, has passed since *began*.
+def view_or_none(b):
+    """A memoryview of *b*, or None if it has none.
 
-    A call that is made again waits for all of it again: under a timer's signals it would never end.
+    It is *b* if that is one: 2.7 never frees a second one of what BufferedWriter hands out.
     """
+    if PY2 and type(b) is memoryview:
+        return b
     try:
-        return get_time() - began >= float(sock.gettimeout())
-    except Exception:
-        return False
-
-
-def lacks_send(sock):
-    """Whether *sock* has no `send` at all, and not one that is not ready, as before a handshake."""
-    return not isinstance(sock, SOCKETS) and not hasattr(type(sock), "send")
-
-
-def send_by_sendall(sendall, b):
-    """``sendall(b)`` for sockets without `send`; the length of *b* in bytes."""
-    try:
-        nbytes = count_bytes(b)  # first: sendall may run code that changes b
-    except Exception:
-        sendall(b)  # it may have a better word for what is wrong
-        raise
-    sendall(b)  # never again after EINTR: how much went out is unknown
-    return nbytes
-
-
-def as_view(b):
-    """A memoryview of *b*, which is *b* if it is one: 2.7 never frees a second one of what BufferedWriter hands out."""
-    return b if PY2 and type(b) is memoryview else memoryview(b)
-
-
-def count_bytes(b):
-    if not PY2:
-        return memoryview(b).nbytes
-    if isinstance(b, unicode):  # noqa: F821  2.7's sockets take it, in the default encoding
-        return len(b.encode())
-    try:
-        view = as_view(b)
-    except TypeError:
-        return len(buffer(b))  # noqa: F821  array.array has only the old buffer protocol
-    nbytes = view.itemsize
-    for length in view.shape:
-        nbytes *= length
-    return int(nbytes)  # a long so far
-
-
-# --- The direct path: receiving ---------------------------------------------------------------------------------------
-
-def receive(recv_into, csocket, b, stream):
-    """One call of the interpreter's own `recv_into` for the whole of *b*; what it returned or raised.
-
-    With a timeout it must not rely on the descriptor being non-blocking: a duplicate of the socket may have made it blocking.
-    """
-    if has_no_room(b):
-        return 0  # 2.7's own would ask the system, and be told that nothing is there
-    tell_error(stream)
-    timeout = CSocket.gettimeout(csocket)
-    deadline = get_deadline(get_time(), timeout)
-    args = (b,) if timeout is None else (b, 0, MSG_DONTWAIT)
-    waits = PYPY
-    while True:
-        if waits and deadline is not None and not wait_until(deadline, csocket, writing=False):
-            raise Timeout("timed out")
-        try:
-            return recv_into(*args)
-        except EnvironmentError as exc:
-            if not is_interrupted(exc):
-                raise
-        waits = True
-
-
-def has_no_room(b):
-    """Whether *b* is a writable buffer without a single byte."""
-    try:
-        view = as_view(b)
-        return len(view) == 0 and not view.readonly and getattr(view, "c_contiguous", True)
+        return memoryview(b)
     except NO_BUFFER:
-        return False  # the socket's own method will say what is wrong
-
-
-# --- The direct path: sending -----------------------------------------------------------------------------------------
-
-def tell_error(stream):
-    """Raise the error that ended the last send of *stream*, if there was one that was not told yet."""
-    if stream._untold is not None:
-        number, stream._untold = stream._untold, None
-        raise socket.error(number, os.strerror(number))
-
-
-def take_stalled(stream):
-    """Since when nothing was taken, if the send that begins now is the rest of one whose time was up; else None."""
-    if stream._stalled is None:
+        if is_buffer_in_python(b):
+            raise  # it refused, and is not to be asked again
         return None
-    (since, ended), stream._stalled = stream._stalled, None
-    return since if get_time() - ended < REST_S else None
 
 
-def send_persistently(send, csocket, b, stream):
-    """Send *b* by the interpreter's own `send` until all is taken, and return the number of bytes sent.
+def release(view):
+    """Let go of a view, or a kept traceback keeps the caller's bytearray from being resized.
 
-    A socket that would block, a timeout (of the whole), an error or a signal ends it early: after progress with the
-    number of bytes that went out, so that nothing is lost or sent twice above; without, with the error.
+    2.7's go with their last reference: so who has one deletes it as well.
     """
+    if not PY2:
+        view.release()
+
+
+def is_buffer_in_python(b):
+    """Whether *b* is a buffer by a `__buffer__` in Python code, which 3.12 and newer ask."""
+    exporter = getattr(type(b), "__buffer__", None)
+    return exporter is not None and type(exporter) is not type(getattr(bytes, "__buffer__", None))
+
+
+# --- Transfer: sending ----------------------------------------------------------------------------
+
+REST_S = 0.05  # a send that comes this soon after one whose time was up is the rest of it
+
+# The errors that the system tells once; others it tells each time.  In C: `is_told_once`.
+TOLD_ONCE = frozenset(getattr(errno, name) for name in (
+    "ECONNRESET", "ECONNABORTED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN",
+    "ECONNREFUSED") if hasattr(errno, name))
+
+
+class Rest(object):
+    """What a short write leaves for the next transfer of the stream.  In C: `transfer_history`.
+
+    *error*: the errno that ended it, if the system tells that once, or 0.  A read gives first what
+    came before the error.
+    *idle*, *ended*: if its timeout had passed, since when no byte was taken and when it ended.  The
+    rest of it, which a buffer sends at once, has no time left.  A read ends that.
+    """
+
+    def __init__(self, csocket, error=0, idle=None, ended=None):
+        self.csocket = id(csocket)  # another socket is not concerned, and this one not kept open
+        self.error = error
+        self.idle = idle
+        self.ended = ended
+
+
+def take_rest(csocket, stream):
+    """Raise the error that is kept; or since when nothing was taken, if this send is a rest."""
+    rest, stream._rest = stream._rest, None
+    if rest is None or rest.csocket != id(csocket):
+        return None
+    if rest.error:
+        raise socket.error(rest.error, os.strerror(rest.error))
+    return rest.idle if get_time() - rest.ended < REST_S else None
+
+
+def transfer_send(csocket, b, stream):
+    """Send *b* until all is taken, and return the number of bytes sent.
+
+    A socket that would block, a timeout (of the whole), an error or a signal ends it early: after
+    progress with the number of bytes that went out, so that nothing is lost or sent twice above;
+    without progress with the error.
+    """
+    timeout = GETTIMEOUT(csocket)
+    if stream._rest is None:
+        if timeout is None:
+            return send_waiting(csocket, b)
+        if type(b) is bytes and not PY2:
+            began = get_time()
+            sent = SEND(csocket, b, MSG_DONTWAIT)
+            if sent == len(b) or not timeout:
+                return sent
+            deadline = deadline_after(began, timeout)
+            return send_persistently(csocket, memoryview(b), stream, deadline, get_time(), sent)
+    # A `__buffer__` in Python code is asked once: what is taken here is used throughout.
     view = view_bytes(b)
     if view is None:
-        return send(b)  # its own result or error
-    tell_error(stream)
+        return SEND(csocket, b)  # its own result or error
     try:
-        timeout = CSocket.gettimeout(csocket)
-        idle = take_stalled(stream)
-        waits = PYPY or idle is not None
-        if idle is None:
-            idle = get_time()
-        deadline = get_deadline(idle, timeout)
-        flags = 0 if timeout is None else MSG_DONTWAIT
-        sent = 0
+        idle = take_rest(csocket, stream)
+        if timeout is None:
+            return send_waiting(csocket, view)
+        deadline = deadline_after(get_time() if idle is None else idle, timeout)
+        return send_persistently(csocket, view, stream, deadline, idle, 0)
+    finally:
+        release(view)
+        del view
+
+
+def send_persistently(csocket, view, stream, deadline, idle, sent):
+    """Send the bytes of *view* from number *sent* on; the number sent in all.
+
+    *deadline*: None if the socket is non-blocking.  *idle*: since when no byte was taken, if this
+    goes on with a send that has to wait; or None.  In C: `transfer_resume`.
+    """
+    waits = idle is not None
+    if not waits:
+        idle = get_time()
+    try:
         while True:
             if waits and deadline is not None:
                 events = wait_until(deadline, csocket, writing=True)
                 if not events:
                     if not sent:
                         raise Timeout("timed out")
-                    stream._stalled = idle, get_time()
+                    stream._rest = Rest(csocket, idle=idle, ended=get_time())
                     return sent
                 if sent and events & ENDED:
                     return sent  # whoever uses the socket next is told
             try:
-                sent += send(view[sent:], flags)
+                sent += SEND(csocket, view[sent:], MSG_DONTWAIT)
             except EnvironmentError as exc:
                 if sent:
-                    if not (isinstance(exc, Timeout) or is_would_block(exc) or is_interrupted(exc)):
-                        stream._untold = exc.errno
+                    if exc.errno in TOLD_ONCE:
+                        stream._rest = Rest(csocket, error=exc.errno)
                     return sent
                 if not is_interrupted(exc):
                     raise
             else:
-                # Without a timeout only a signal or an error makes it less.
                 if sent >= len(view) or deadline is None:
                     return sent
                 idle = get_time()
             waits = True
-    finally:  # or a kept traceback would keep the caller's bytearray from being resized
-        if not PY2:
-            view.release()
+    finally:
         del view
 
 
+def send_waiting(csocket, b):
+    """A send without a timeout: it waits in the system, and only a signal or an error cuts it short."""
+    while True:
+        try:
+            return SEND(csocket, b)
+        except EnvironmentError as exc:
+            if not is_interrupted(exc):
+                raise
+
+
 def view_bytes(b):
-    """A memoryview of *b* whose items are its bytes, or None if only the socket itself can tell what to make of *b*."""
-    try:
-        view = as_view(b)
-    except NO_BUFFER:
+    """A memoryview of *b* whose items are its bytes; None if only the socket itself can tell."""
+    view = view_or_none(b)
+    if view is None:
         return None
     if not getattr(view, "c_contiguous", True):
-        return None
+        return view if is_buffer_in_python(b) else None
     if view.ndim == 1 and view.itemsize == 1:
         return view
     return memoryview(view.tobytes())
 
 
-# --- The raw stream ---------------------------------------------------------------------------------------------------
+# --- SocketIO -------------------------------------------------------------------------------------
+
+# A read of at most this size may be a `recv`, which makes bytes of that size and cuts them to what
+# came.  With larger ones each message that is kept would cost a page of memory.
+CHUNK = 8192
+
 
 class SocketIO(io.RawIOBase):
     """SocketIO(sock, mode): the raw stream over a socket object.
 
-    *sock* is the socket object, which needs only the methods that are used: `recv_into` to read, `send` or `sendall` to
-    write, `_decref_socketios` (if it has one) when the stream is closed.  *mode* is ``"r"``, ``"w"`` or ``"rw"``, with or
-    without a ``"b"``; anything else is a ValueError.  The socket's counter is not touched here: `backport_makefile` does.
+    *sock* is the socket object, which needs only the methods that are used: `recv_into` to read,
+    `send` or `sendall` to write, `_decref_socketios` (if it has one) when the stream is closed.
+    *mode* is ``"r"``, ``"w"`` or ``"rw"``, with or without a ``"b"``; anything else is a ValueError.
+    The socket's counter is not touched here: `backport_makefile` does that.
 
     **Source:** `socket.SocketIO` of CPython 3.6 to 3.13, and the documentation of `io.RawIOBase`.
     """
@@ -305,46 +439,44 @@ class SocketIO(io.RawIOBase):
     __module__ = "backports.makefile"
 
     _close_base = io.RawIOBase.close  # reached without a global name: see write()
-    # While backport_makefile is at work, close() undoes the counting itself instead of telling the socket.
+    _rest = None  # see Rest
+    # What close() owes the socket: [what `reference_take` returned]; [None] for a stream made
+    # directly.  In a list, for one of several threads that close at once to take out.
+    _owed = None
+    # While backport_makefile is at work, close() undoes the counting and does not tell the socket.
     _unfinished = False
-    # Whether the socket had a `_decref_socketios` when it was counted.
-    _told = False
-    # 2.7: the C socket, kept open for as long as the stream is, when the socket object has no counter; and the names for which
-    # the socket object, while it is open, answers with that one's own method.
+    # 2.7: the C socket, held for as long as the stream is open, when the socket object has no
+    # counter; and the names for which the socket object answers with that one's own method.
     _csocket = None
     _own = ()
-    # What a send that ended early leaves for the next transfer: the errno that ended it, which the system tells only once; and, if
-    # the timeout had passed, (since when no byte was taken, when the send ended).
-    _untold = None
-    _stalled = None
 
     def __init__(self, sock, mode):
         if mode not in ("r", "w", "rw", "rb", "wb", "rwb"):
             raise ValueError("invalid mode: %r" % mode)
         io.RawIOBase.__init__(self)
         self._sock = sock
+        if "b" not in mode:
+            mode += "b"
+        self._mode = mode
         self._reading = "r" in mode
         self._writing = "w" in mode
-        self._mode = "r" * self._reading + "w" * self._writing + "b"
         self._timeout_occurred = False
-        # What close() owes the socket: the name of the counter that backport_makefile increased; None for a stream made
-        # directly.  In a list, for one of several threads that close at once to take out.
+        if self._rest is not None:
+            self._rest = None
         self._owed = [None]
-        self._csocket = sock._sock if isinstance(sock, SocketObject) and find_counter(sock) is None else None
-        if self._csocket is not None:
-            self._own = set()
-            for name in ("recv_into", "send"):
-                if hasattr(sock, name):
-                    self._find(sock, name)
+        if PY2:
+            hold_csocket(self, sock)
+
+    # --- Reading (src/reading.c)
 
     def readinto(self, b):
-        """readinto(b): receive up to ``len(b)`` bytes into the writable buffer *b*, and return their number.
+        """readinto(b): receive up to ``len(b)`` bytes into the buffer *b*, and return their number.
 
         0 is the end of the stream; None means that the socket is non-blocking and nothing is there.
 
-        ValueError: the stream is closed.  `io.UnsupportedOperation` (2.7: IOError): it was not made for reading.
-        `socket.timeout`: the socket's timeout, in seconds, has passed; every later read is then an OSError (2.7: IOError).
-        And the socket's own errors.
+        ValueError: the stream is closed.  `io.UnsupportedOperation` (2.7: IOError): it was not made
+        for reading.  `socket.timeout`: the socket's timeout, in seconds, has passed; every later
+        read is then an OSError (2.7: IOError).  And the socket's own errors.
 
         **Source:** `socket.SocketIO.readinto` of CPython 3.6 to 3.13.
         """
@@ -354,12 +486,14 @@ class SocketIO(io.RawIOBase):
             raise IOError("cannot read from timed out object")
         sock = self._sock
         try:
-            recv_into = self._find(sock, "recv_into")
-            csocket = find_csocket(recv_into, "recv_into")
-            if csocket is not None:
-                return receive(recv_into, csocket, b, self)
-            return delegate(sock, recv_into, b)
-        except Timeout:
+            # The usual socket: what `_receive` comes to, in place, as a call more costs much.
+            if type(sock) is Socket and self._rest is None:
+                if GETTIMEOUT(sock) is None:
+                    return sock.recv_into(b)  # whoever's: by both paths this call
+                if Socket.recv_into is RECV_INTO and Socket.__getattribute__ is GETATTRIBUTE:
+                    return RECV_INTO(sock, b, 0, MSG_DONTWAIT)
+            return self._receive(sock, b)
+        except socket.timeout:
             self._timeout_occurred = True
             raise
         except EnvironmentError as exc:
@@ -367,63 +501,105 @@ class SocketIO(io.RawIOBase):
                 return None
             raise
 
-    def read(self, *args):
-        """read(size=-1): one `readinto` of at most *size* bytes, as bytes; None if that gave None.  Negative: `readall`.
+    def _receive(self, sock, b):
+        """One receive from *sock* into *b*, by either path.  In C: `stream_readinto`."""
+        recv_into = get_method(self, sock, "recv_into") if PY2 else sock.recv_into
+        if type(recv_into) is C_METHOD:
+            csocket = find_csocket(recv_into, "recv_into")
+            if csocket is not None:
+                return transfer_recv(csocket, b, self)
+        if self._rest is not None:
+            self._rest.ended = -REST_S  # a read ends what a short write began
+        return endpoint_call(sock, recv_into, b) if PY2 else recv_into(b)
 
-        The inherited one trusts the number that `readinto` returns, and a socket object that returns too large a one would
-        have it read past the end of its buffer.
+    def read(self, size=-1):
+        """read(size=-1): one `readinto` of at most *size* bytes, as bytes; None if that gave None.
+
+        Negative: `readall`.  A `readinto` that claims more than *size* is a ValueError: the inherited
+        `read` believes it, and returns what lies behind its buffer.
 
         **Source:** `io.RawIOBase.read` of CPython 3.6 to 3.13.
         """
-        if len(args) != 1 or type(args[0]) not in INTEGER_TYPES or args[0] < 0:
-            return super(SocketIO, self).read(*args)
-        buffer = bytearray(args[0])
-        count = self.readinto(buffer)
-        if count is None:
-            return None
-        count = operator.index(count)
-        if abs(count) > sys.maxsize:
-            raise ValueError("cannot fit %r into an index-sized integer" % type(count).__name__)
-        if not 0 <= count <= len(buffer):
-            raise ValueError("readinto returned %d outside buffer size %d" % (count, len(buffer)))
-        return memoryview(buffer)[:count].tobytes()
+        if type(size) is not int:
+            size = parse_size(size)
+        if size < 0:
+            return self.readall()
+        readinto = self.readinto
+        if (size > CHUNK or type(readinto) is not METHOD or readinto.__func__ is not READINTO
+                or readinto.__self__ is not self):
+            return make_bytes(size, readinto)
+        # From here on as in readinto(), with one buffer less.
+        self._checkClosed()
+        self._checkReadable()
+        if self._timeout_occurred:
+            raise IOError("cannot read from timed out object")
+        sock = self._sock
+        try:
+            if (type(sock) is Socket and Socket.recv_into is RECV_INTO
+                    and Socket.__getattribute__ is GETATTRIBUTE and self._rest is None):
+                if GETTIMEOUT(sock) is None:
+                    return RECV(sock, size)
+                return RECV(sock, size, MSG_DONTWAIT)
+            buffer = bytearray(size)
+            count = self._receive(sock, buffer)
+        except socket.timeout:
+            self._timeout_occurred = True
+            raise
+        except EnvironmentError as exc:
+            if is_would_block(exc):
+                return None
+            raise
+        return cut_bytes(buffer, count, size)
+
+    # --- Writing (src/writing.c)
 
     def write(self, b):
         """write(b): send the bytes-like object *b*, and return the number of bytes sent.
 
-        On a plain socket it sends until all is taken; less than that was sent only when the socket is non-blocking, its
-        timeout has passed, a signal came or an error happened in between.  None means that the socket would block and
-        nothing was sent.  Any other socket gets one ``send(b)``, whose result is returned; without a `send`, ``sendall(b)``.
+        On a plain socket it sends until all is taken; less than that was sent only when the socket
+        is non-blocking, its timeout has passed, a signal came or an error happened in between.  None
+        means that the socket would block and nothing was sent.  Any other socket gets one
+        ``send(b)``, whose result is returned; without a `send`, ``sendall(b)``.
 
-        ValueError: the stream is closed.  `io.UnsupportedOperation` (2.7: IOError): it was not made for writing.
-        `socket.timeout` and the socket's own errors: only if nothing was sent.
+        ValueError: the stream is closed.  `io.UnsupportedOperation` (2.7: IOError): it was not made
+        for writing.  `socket.timeout` and the socket's own errors: only if nothing was sent.
 
         **Source:** `socket.SocketIO.write` and `socket.socket.sendall` of CPython 3.6 to 3.13.
         """
         self._checkClosed()
         self._checkWritable()
-        if find_csocket is None or getattr is None:
-            # At exit the interpreter empties its modules, this one and the built-in names' too, and then comes a buffer that
-            # was never flushed.
+        if Socket is None or type is None:
+            # At exit the interpreter empties its modules, this one and that of the built-in names
+            # too, and then comes a buffer that was never flushed.
             return (self._csocket if "send" in self._own else self._sock).send(b)
         sock = self._sock
         try:
+            if type(sock) is Socket and self._rest is None:
+                if GETTIMEOUT(sock) is None:
+                    return sock.send(b)  # whoever's: by both paths this call
+                if Socket.send is SEND and Socket.__getattribute__ is GETATTRIBUTE:
+                    return transfer_send(sock, b, self)
             try:
-                send, sendall = self._find(sock, "send"), None
+                send = get_method(self, sock, "send") if PY2 else sock.send
             except AttributeError:
-                send, sendall = None, getattr(sock, "sendall", None) if lacks_send(sock) else None
-                if sendall is None:
+                if not lacks_send(sock):
                     raise
-            if sendall is not None:
-                return send_by_sendall(sendall, b)
-            csocket = find_csocket(send, "send")
-            if csocket is not None:
-                return send_persistently(send, csocket, b, self)
-            return delegate(sock, send, b)
+                sendall = getattr(sock, "sendall", ABSENT)
+                if sendall is ABSENT:
+                    raise
+            else:
+                if type(send) is C_METHOD:
+                    csocket = find_csocket(send, "send")
+                    if csocket is not None:
+                        return transfer_send(csocket, b, self)
+                return endpoint_call(sock, send, b) if PY2 else send(b)
+            return write_by_sendall(sendall, b)
         except EnvironmentError as exc:
             if is_would_block(exc):
                 return None
             raise
+
+    # --- Being asked (src/socketio.c)
 
     def readable(self):
         """readable(): whether the stream was made for reading.  ValueError once it is closed."""
@@ -444,7 +620,7 @@ class SocketIO(io.RawIOBase):
         return super(SocketIO, self).seekable()
 
     def fileno(self):
-        """fileno(): the file descriptor of the socket, an int.  ValueError once the stream is closed."""
+        """fileno(): the file descriptor of the socket, an int.  ValueError once it is closed."""
         self._checkClosed()
         sock = self._sock
         if self._csocket is not None and isinstance(getattr(sock, "_sock", None), ClosedSocket):
@@ -461,11 +637,17 @@ class SocketIO(io.RawIOBase):
         """``"rb"``, ``"wb"`` or ``"rwb"``."""
         return self._mode
 
-    def close(self):
-        """close(): close the stream and give its one reference to the socket back.  A second call does nothing.
+    def __reduce__(self):
+        raise TypeError("cannot pickle %r object" % type(self).__name__)
 
-        The socket itself is closed only if it was closed before and this was its last stream.  What an overridden `flush`
-        or the socket's `_decref_socketios` raises comes out, and the stream is closed all the same.
+    # --- Closing (src/socketio.c)
+
+    def close(self):
+        """close(): close the stream and give its one reference to the socket back; once.
+
+        The socket itself is closed only if it was closed before and this was its last stream.  What
+        an overridden `flush` or the socket's `_decref_socketios` raises comes out, and the stream is
+        closed all the same.
 
         **Source:** `socket.SocketIO.close` of CPython 3.6 to 3.13.
         """
@@ -479,59 +661,147 @@ class SocketIO(io.RawIOBase):
             self._csocket = None
 
     def _give_back(self):
+        """Give the stream's reference back, if nobody has.  In C: `release_sock`."""
         try:
             sock = self._sock
         except AttributeError:
             if getattr(self, "_finalizing", False):
-                return  # __init__ never ran, or did not like the mode: nothing is owed, so nothing is said
+                return  # __init__ never ran, or refused the mode: nothing is owed, nothing is said
             raise
+        if self._owed is None:  # a subclass that did not call __init__
+            self._owed = [None]
         try:
-            counter = getattr(self, "_owed", [None]).pop()
+            counter = self._owed.pop()
         except IndexError:
             return
         if self._unfinished:
-            count_down(sock, counter)
+            reference_restore(sock, counter)
         elif counter == "_io_refs":
             sock._decref_socketios()
-        else:
-            decref = getattr(sock, "_decref_socketios", None)
-            if decref is not None:
-                decref()
-            elif self._told:  # uninstall() has taken the method away: nobody is to be told any more
-                try:
-                    count_down(sock, counter)
-                except Exception:  # nor asked: this is another sock, and does not count
-                    pass
-            elif counter == "_makefile_refs":
-                sock.close()  # so 2.7's ssl.SSLSocket and urllib3's WrappedSocket count down while streams are open
-
-    def _find(self, sock, name):
-        """The method *name* of *sock*, looked up at every operation as Python does; once.
-
-        2.7's socket object swaps its methods for dummies when it is closed, while an open stream goes on: by the C socket, but only
-        if that is what the socket object answered with while it was open.  One that encrypted in methods of its own has lost them, and the
-        dummy's error is right.
-        """
-        method = getattr(sock, name)
-        if self._csocket is None:
-            return method
-        if isinstance(getattr(method, "__self__", None), ClosedSocket):
-            return getattr(self._csocket, name) if name in self._own else method
-        if find_csocket(method, name) is self._csocket:
-            self._own.add(name)
-        elif sock._sock is self._csocket:  # still open
-            self._own.discard(name)
-        return method
-
-    def __reduce__(self):
-        raise TypeError("cannot pickle %r object" % type(self).__name__)
+        elif reference_release is not None:
+            reference_release(sock, counter)
+        else:  # at exit, see write()
+            try:
+                sock._decref_socketios()
+            except AttributeError:
+                pass
 
 
-# --- The counter ------------------------------------------------------------------------------------------------------
+READINTO = vars(SocketIO)["readinto"]
+
+
+def hold_csocket(stream, sock):
+    """2.7: hold the C socket of a socket object that counts no streams, and learn what it answers.
+
+    In C: `reference_csocket` and `endpoint_learn`.
+    """
+    stream._csocket = None
+    if isinstance(sock, SocketObject) and find_counter(sock) is None:
+        stream._csocket = sock._sock
+        stream._own = set()
+        for name in ("recv_into", "send"):
+            if getattr(sock, name, ABSENT) is not ABSENT:
+                get_method(stream, sock, name)
+
+
+TAKES_BYTES = hasattr(bytearray, "take_bytes")  # 3.15
+
+
+class Measure(io.RawIOBase):
+    """Tells the size that the interpreter's own `read` makes of its argument."""
+
+    size = None
+
+    def readinto(self, b):
+        self.size = len(b)
+        return 0
+
+    def readall(self):
+        self.size = -1
+
+
+def parse_size(size):
+    """The argument of `read` that is no plain int, as one: by the interpreter's own, or its error."""
+    measure = Measure()
+    measure.read(size)
+    return measure.size
+
+
+def make_bytes(size, readinto):
+    """Read by *readinto* into a buffer of *size* bytes; what came, as bytes, or None."""
+    if size > sys.maxsize >> 1:
+        Measure().read(size)  # MemoryError; from 3.15 on OverflowError
+    buffer = bytearray(size)
+    return cut_bytes(buffer, readinto(buffer), size)
+
+
+def cut_bytes(buffer, count, size):
+    """The first *count* bytes of *buffer*, to which *size* were offered; None for None.
+
+    A ValueError if more are claimed than were offered, or than there are.  In C:
+    `bytes_from_readinto`.
+    """
+    if count is None:
+        return None
+    if type(count) is not int:
+        count = operator.index(count)
+    if not 0 <= count <= size or count > len(buffer):
+        if abs(count) > sys.maxsize:
+            raise ValueError("cannot fit %r into an index-sized integer" % type(count).__name__)
+        raise ValueError("readinto returned %d outside buffer size %d" % (count, size))
+    if TAKES_BYTES:  # BufferError if somebody keeps a view of it
+        return buffer.take_bytes(count)
+    if count == len(buffer):
+        return bytes(buffer)
+    return memoryview(buffer)[:count].tobytes()
+
+
+def lacks_send(sock):
+    """Whether *sock* has no `send` at all, and not one that is not ready, as before a handshake."""
+    return not isinstance(sock, SOCKETS) and getattr(type(sock), "send", ABSENT) is ABSENT
+
+
+def write_by_sendall(sendall, b):
+    """``sendall(b)`` for sockets without `send`; the length of *b* in bytes."""
+    try:
+        nbytes = count_bytes(b)  # first: sendall may run code that changes b
+    except Exception:
+        sendall(b)  # it may have a better word for what is wrong
+        raise
+    sendall(b)  # never again after EINTR: how much went out is unknown
+    return nbytes
+
+
+def count_bytes(b):
+    """The length of *b* in bytes.  In C: `buffer_nbytes`."""
+    if not PY2:
+        return memoryview(b).nbytes
+    if isinstance(b, unicode):  # noqa: F821  2.7's sockets take it, in the default encoding
+        return len(b.encode())
+    view = view_or_none(b)
+    if view is None:
+        return len(buffer(b))  # noqa: F821  array.array has only the old buffer protocol
+    nbytes = view.itemsize
+    for length in view.shape:
+        nbytes *= length
+    return int(nbytes)  # a long so far
+
+
+# --- Reference: the counter that keeps a socket open ----------------------------------------------
+
+SOCKET_DECREF = getattr(socket.socket, "_decref_socketios", None)
+NO_COUNTER = ("%r object has no attribute '_makefile_refs': give the class `_makefile_refs = 0`, "
+              "or use backports.makefile.install(%s)")
+
 
 def find_counter(sock):
-    """The name of the attribute in which *sock* counts its open streams, or None."""
-    if isinstance(getattr(sock, "_makefile_refs", None), INTEGER_TYPES) and not counts_as_socket(sock):
+    """The name of the attribute in which *sock* counts its open streams, or None.
+
+    Only an AttributeError says that a name is absent; what else a look-up raises comes out.
+    """
+    if counts_as_socket(sock):
+        return "_io_refs"
+    if isinstance(getattr(sock, "_makefile_refs", None), INTEGER_TYPES):
         return "_makefile_refs"
     if getattr(sock, "_io_refs", ABSENT) is not ABSENT:
         return "_io_refs"
@@ -539,27 +809,32 @@ def find_counter(sock):
 
 
 def counts_as_socket(sock):
-    """Whether *sock* counts as the interpreter's own `socket.socket` does, whatever else it has."""
+    """Whether *sock* counts as 3.x's own `socket.socket` does, whatever else it has."""
     return getattr(type(sock), "_decref_socketios", ABSENT) is SOCKET_DECREF
 
 
-def count_up(sock):
-    """Count one stream more on *sock*; the name of the counter, or None for a socket that needs none.
+def reference_take(sock):
+    """Count one stream more on *sock*; the name of the counter, or None for a socket without one.
 
-    The C socket of the interpreter, and 2.7's socket object around it, stay open as long as somebody holds them.
+    The C socket of the interpreter, and 2.7's socket object around it, stay open as long as somebody
+    holds them.
     """
+    if type(sock) is Socket and Socket._decref_socketios is SOCKET_DECREF:
+        sock._io_refs += 1  # as below, sooner
+        return "_io_refs"
     counter = find_counter(sock)
-    if counter == "_makefile_refs":
-        sock._makefile_refs += 1
-    elif counter == "_io_refs":
+    if counter == "_io_refs":
         sock._io_refs += 1
+    elif counter == "_makefile_refs":
+        sock._makefile_refs += 1
     elif not isinstance(sock, SOCKETS):
-        raise AttributeError("%r object has no attribute '_makefile_refs'" % type(sock).__name__)
+        name = type(sock).__name__
+        raise AttributeError(NO_COUNTER % (name, name))
     return counter
 
 
-def count_down(sock, counter):
-    """Undo `count_up`.  Never by the socket's own _decref_socketios(), which may do more than count.
+def reference_restore(sock, counter):
+    """Undo `reference_take`.  Never by the socket's _decref_socketios(), which may do more.
 
     The interpreter's own socket, if it was closed meanwhile, looks whether this was its last stream.
     """
@@ -571,39 +846,67 @@ def count_down(sock, counter):
             sock.close()
 
 
+def reference_release(sock, counter):
+    """Give a reference back at the end of its stream: by the socket's own method, if it has one.
+
+    Without one the counter goes down.  The socket is closed only if its `close` itself counts: 2.7's
+    ssl.SSLSocket and urllib3's old WrappedSocket then close with the last stream.
+    """
+    decref = getattr(sock, "_decref_socketios", ABSENT)
+    if decref is not ABSENT:
+        decref()
+    elif counter == "_makefile_refs":
+        if counts_refs(get_class(sock)):
+            sock.close()
+        elif getattr(sock, "_makefile_refs", ABSENT) is not ABSENT:  # or it is not what was counted
+            sock._makefile_refs -= 1
+
+
+def get_class(sock):
+    """The class of *sock*; on 2.7 all objects of the old style have one type."""
+    return sock.__class__ if PY2 and type(sock) is types.InstanceType else type(sock)
+
+
 def abandon(raw, sock):
-    """Undo the counting on *sock* and close the unfinished stream.  What failed first is what the caller is told."""
+    """Undo the counting and close the unfinished stream.  What failed first is what comes out.
+
+    In C: `socketio_abandon`.
+    """
     try:
         try:
             if raw._owed:  # not if somebody found the stream and closed it
-                count_down(sock, raw._owed.pop())
+                reference_restore(sock, raw._owed.pop())
         finally:
             raw.close()
     except Exception:
         pass
 
 
-# --- makefile ---------------------------------------------------------------------------------------------------------
+# --- makefile -------------------------------------------------------------------------------------
 
 def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None, newline=None):
-    """backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None, newline=None): a stream over a socket.
+    """backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None, newline=None)
 
-    What Python 3's socket.makefile() returns, for any socket-like object, as a function and as a method.
+    A stream over a socket: what Python 3's socket.makefile() returns, for any socket-like object, as
+    a function and as a method.
 
     *self*: the socket object.  As an attribute of a class it is passed in as for any method.
-    *mode*: a combination of ``"r"``, ``"w"`` and ``"b"``; without ``"b"`` the stream is text, without ``"w"`` it reads.
-    *buffering*: the size of the buffer in bytes; 0 gives the raw stream, in binary modes only; None or a negative number
-    is `io.DEFAULT_BUFFER_SIZE`; 1 is a buffer of one byte.
+    *mode*: a combination of ``"r"``, ``"w"`` and ``"b"``; without ``"b"`` the stream is text, without
+    ``"w"`` it reads.
+    *buffering*: the size of the buffer in bytes; 0 gives the raw stream, in binary modes only; None
+    or a negative number is `io.DEFAULT_BUFFER_SIZE`; 1 is a buffer of one byte.
     *encoding*, *errors*, *newline*: as for `io.TextIOWrapper`; binary modes ignore them.
 
-    Returns a `SocketIO`, `io.BufferedReader`, `io.BufferedWriter`, `io.BufferedRWPair` or `io.TextIOWrapper`.  The socket
-    stays open until it and all its streams are closed.
+    Returns a `SocketIO`, `io.BufferedReader`, `io.BufferedWriter`, `io.BufferedRWPair` or
+    `io.TextIOWrapper`.  The socket stays open until it and all its streams are closed.
 
-    ValueError: other letters in *mode*; unbuffered text; a *newline* that `io.TextIOWrapper` does not know.  LookupError: an
-    unknown *encoding*.  TypeError: an argument of a wrong type.  OverflowError, MemoryError: too large a buffer.
-    AttributeError: the socket has nothing that counts its streams.  After each the count is what it was before.
+    ValueError: other letters in *mode*; unbuffered text; a *newline* that `io.TextIOWrapper` does not
+    know.  LookupError: an unknown *encoding*.  TypeError: an argument of a wrong type.
+    OverflowError, MemoryError: too large a buffer.  AttributeError: the socket has nothing that
+    counts its streams.  After each the count is what it was before.
 
-    **Source:** `socket.socket.makefile` of CPython 3.6 to 3.13, "Socket Objects" in the documentation of `socket`.
+    **Source:** `socket.socket.makefile` of CPython 3.6 to 3.13, "Socket Objects" in the documentation
+    of `socket`.
     """
     if not set(mode) <= {"r", "w", "b"}:
         raise ValueError("invalid mode %r (only r, w, b allowed)" % (mode,))
@@ -613,9 +916,8 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
     raw = SocketIO.__new__(SocketIO)
     raw._unfinished = True  # first: what dies half-made must not give back what was never counted
     raw.__init__(self, ("r" if reading else "") + ("w" if writing else ""))
-    raw._told = hasattr(self, "_decref_socketios")
     owed = raw._owed
-    owed[0] = count_up(self)  # nothing that needs memory may come between the counting and the try
+    owed[0] = reference_take(self)  # nothing that needs memory comes between this and the try
     try:
         if buffering is None or buffering < 0:
             buffering = io.DEFAULT_BUFFER_SIZE
@@ -643,7 +945,8 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
 
 backport_makefile.__module__ = SocketIO.__module__
 
-# isinstance(raw, socket.SocketIO) holds: an abstract class on 3.x, unless install() has put a C type there.
+# isinstance(raw, socket.SocketIO) holds: an abstract class on 3.x, unless install() has put a C type
+# there.
 register = getattr(getattr(socket, "SocketIO", None), "register", None)
 if register is not None:
     register(SocketIO)
