@@ -90,6 +90,8 @@
 #define Str_InternFromString PyString_InternFromString
 #define Str_Format PyString_Format
 #define Str_FromString PyString_FromString
+#define Str_CheckExact PyString_CheckExact
+#define Str_EqualsAscii(string, ascii) (strcmp(PyString_AS_STRING(string), (ascii)) == 0)
 #define Int_FromLong PyInt_FromLong
 #define Int_FromSsize_t PyInt_FromSsize_t
 /* EINTR comes out of Python 2's own methods; from 3.5 they try again themselves (PEP 475). */
@@ -99,6 +101,8 @@
 #define Str_InternFromString PyUnicode_InternFromString
 #define Str_Format PyUnicode_Format
 #define Str_FromString PyUnicode_FromString
+#define Str_CheckExact PyUnicode_CheckExact
+#define Str_EqualsAscii(string, ascii) (PyUnicode_CompareWithASCIIString((string), (ascii)) == 0)
 #define Int_FromLong PyLong_FromLong
 #define Int_FromSsize_t PyLong_FromSsize_t
 #define RETRIES_DELEGATED_EINTR 0
@@ -209,6 +213,32 @@ type_is_immutable(PyTypeObject *type)
 #else
     return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0;
 #endif
+}
+
+/* A number that changes with every change of a class that derives from a C type alone, and that no other
+   class ever has; 0 where there is none.  Up to 3.11 it is that of the class's dict (PEP 509): the type's own
+   is used again after sys._clear_type_cache(). */
+static inline uint64_t
+class_version(PyTypeObject *type)
+{
+#if PYTHON2 || defined(Py_GIL_DISABLED)
+    (void)type;
+    return 0;
+#elif PY_VERSION_HEX >= 0x030C0000
+    return type->tp_version_tag;
+#else
+    return ((PyDictObject *)type->tp_dict)->ma_version_tag;
+#endif
+}
+
+/* The same, for a class that may have none yet. */
+static inline uint64_t
+class_version_of(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+    (void)PyUnstable_Type_AssignVersionTag(type); /* one that has changed too often gets none */
+#endif
+    return class_version(type);
 }
 
 #ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it there is a GIL, which guards the fields of an object */

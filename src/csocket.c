@@ -112,6 +112,29 @@ find_descriptor(csocket_knowledge *known)
 }
 
 int
+csocket_learn_class(csocket_knowledge *known, PyTypeObject *type)
+{
+    const char *const names[] = {"recv_into", "send"};
+    uint64_t version = class_version_of(type);
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    size_t i;
+
+    while (PyDict_Next(type->tp_dict, &position, &key, &value)) {
+        if (!Str_CheckExact(key)) {
+            return 0; /* an odd key may change its mind about being the name */
+        }
+        for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+            if (Str_EqualsAscii(key, names[i])) {
+                return 0;
+            }
+        }
+    }
+    known->unchanged_version = version;
+    return 1;
+}
+
+int
 csocket_learn(csocket_knowledge *known)
 {
     PyObject *module = PyImport_ImportModule("_socket");

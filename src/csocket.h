@@ -18,6 +18,8 @@ typedef struct {
     PyMethodDef *send;        /* Borrowed */
     PyCFunction gettimeout;   /* float or None gettimeout(csocket, NULL) */
     Py_ssize_t descriptor_at; /* bytes from the object's start; 0: not known, no direct path */
+    uint64_t
+        unchanged_version; /* of the class that was seen last to inherit both methods; 0: none */
 } csocket_knowledge;
 
 /* Looks everything up.  0, or -1 with an exception set. */
@@ -68,27 +70,25 @@ csocket_is_below_one_class(const csocket_knowledge *known, PyObject *object)
 #endif
 }
 
-/* The function that _socket.socket has under `name` is what Python finds on this object: its class is
-   the C socket's, or the one class below that has no such name.  An exception is never set. */
+/* csocket_methods_are_inherited for a class that is not the one remembered. */
+INTERNAL SELDOM int csocket_learn_class(csocket_knowledge *known, PyTypeObject *type);
+
+/* Are `recv_into` and `send` of this object what _socket.socket has under these names: is its class the C
+   socket's, or the one class below, without such names?  socket.socket is remembered by its version, which
+   changes with every change of it and is no other class's.  An exception is never set. */
 static inline int
-csocket_method_is_inherited(const csocket_knowledge *known, PyObject *object, PyObject *name)
+csocket_methods_are_inherited(csocket_knowledge *known, PyObject *object)
 {
-    int has_name;
+    PyTypeObject *type = Py_TYPE(object);
 
     if (!HAVE_DIRECT_PATH || known->descriptor_at == 0) {
         return 0;
     }
-    if (Py_TYPE(object) == known->type) {
-        return 1;
-    }
     if (!csocket_is_below_one_class(known, object)) {
-        return 0;
+        return type == known->type;
     }
-    has_name = PyDict_Contains(Py_TYPE(object)->tp_dict, name);
-    if (has_name < 0) {
-        PyErr_Clear(); /* an odd key's: Python's own look-up tells it */
-    }
-    return has_name == 0;
+    return (known->unchanged_version != 0 && known->unchanged_version == class_version(type)) ||
+           csocket_learn_class(known, type);
 }
 
 #endif

@@ -25,16 +25,9 @@ python2_method(SocketIO *self, PyObject *sock, PyObject *method, operation kind)
 {
     const unsigned char bit = kind == OPERATION_READ ? 1 : 2;
     const PyMethodDef *own = own_definition(self->state, kind);
-    int is_dummy = 0;
+    int is_dummy = PyMethod_Check(method) && PyMethod_GET_SELF(method) != NULL &&
+                   state_is_python2_closed(PyMethod_GET_SELF(method));
 
-    if (PyMethod_Check(method) && PyMethod_GET_SELF(method) != NULL) {
-        is_dummy = state_is_python2_socket(self->state, PyMethod_GET_SELF(method),
-                                           self->state->str_python2_closed);
-    }
-    if (is_dummy < 0) {
-        Py_DECREF(method);
-        return NULL;
-    }
     if (is_dummy) {
         if (self->answered & bit) {
             Py_SETREF(method, PyObject_GetAttr(self->csocket, method_name(self->state, kind)));
@@ -100,30 +93,25 @@ endpoint_learn(SocketIO *self, PyObject *sock)
 
 /* ---- The argument ------------------------------------------------------------------------------- */
 
-/* The real method's word for an argument whose `__buffer__`, in Python code, has refused, without asking
-   that again: it speaks of the type alone.  A new reference to what it returns, or NULL with its error. */
-static PyObject *
-call_for_refusal(PyObject *method, PyObject *argument)
+/* Sets the real method's exception for an argument whose `__buffer__`, in Python code, has refused,
+   without asking that again: it speaks of the type alone. */
+static void
+raise_refusal(PyObject *method, PyObject *argument)
 {
     const char *name = Py_TYPE(argument)->tp_name;
     PyObject *type = PyObject_CallFunction((PyObject *)&PyType_Type, "s(){}", name);
     PyObject *stand_in = type == NULL ? NULL : PyObject_CallNoArgs(type);
     PyObject *result = stand_in == NULL ? NULL : PyObject_CallOneArg(method, stand_in);
 
+    Py_XDECREF(result);
     Py_XDECREF(stand_in);
     Py_XDECREF(type);
-    return result;
 }
 
-/* The kind of endpoint for this argument, where the sock's method is the interpreter's own. */
-static endpoint_kind
-take_argument(endpoint *found, SocketIO *self, PyObject *sock, operation kind, PyObject *argument)
+/* The kind of endpoint for an argument that the direct path cannot take, with the reason set. */
+SELDOM static endpoint_kind
+refuse_argument(endpoint *found, SocketIO *self, PyObject *sock, operation kind, PyObject *argument)
 {
-    if (PyObject_GetBuffer(argument, &found->view,
-                           kind == OPERATION_READ ? PyBUF_WRITABLE : PyBUF_SIMPLE) == 0) {
-        found->has_view = 1;
-        return ENDPOINT_DIRECT;
-    }
     if (!PYTHON2 && kind == OPERATION_WRITE) {
         return ENDPOINT_ERROR; /* `send` lets out the same */
     }
@@ -132,23 +120,41 @@ take_argument(endpoint *found, SocketIO *self, PyObject *sock, operation kind, P
         return ENDPOINT_ERROR;
     }
     if (has_python_buffer(argument)) {
-        Py_XDECREF(call_for_refusal(found->method, argument));
+        raise_refusal(found->method, argument);
         return ENDPOINT_ERROR;
     }
     return ENDPOINT_METHOD;
 }
 
+/* The kind of endpoint for this argument, where the sock's method is the interpreter's own. */
+static inline endpoint_kind
+take_argument(endpoint *found, SocketIO *self, PyObject *sock, operation kind, PyObject *argument)
+{
+    if (kind == OPERATION_WRITE &&
+        PyBytes_CheckExact(argument)) { /* the usual one; the caller holds it */
+        found->start = PyBytes_AS_STRING(argument);
+        found->nbytes = PyBytes_GET_SIZE(argument);
+        return ENDPOINT_DIRECT;
+    }
+    if (PyObject_GetBuffer(argument, &found->view,
+                           kind == OPERATION_READ ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0) {
+        return refuse_argument(found, self, sock, kind, argument);
+    }
+    found->has_view = 1;
+    found->start = found->view.buf;
+    found->nbytes = found->view.len;
+    return ENDPOINT_DIRECT;
+}
+
 endpoint_kind
 endpoint_find(endpoint *found, SocketIO *self, PyObject *sock, operation kind, PyObject *buffer)
 {
-    const csocket_knowledge *csocket = &self->state->csocket;
+    csocket_knowledge *csocket = &self->state->csocket;
 
     found->method = NULL;
     found->has_view = 0;
-    if (csocket_method_is_inherited(csocket, sock, method_name(self->state, kind))) {
-        found->csocket = sock;
-    }
-    else {
+    found->csocket = sock;
+    if (!csocket_methods_are_inherited(csocket, sock)) {
         found->method = get_method(self, sock, kind);
         if (found->method == NULL) {
             return ENDPOINT_ERROR;
@@ -160,15 +166,6 @@ endpoint_find(endpoint *found, SocketIO *self, PyObject *sock, operation kind, P
         }
     }
     return buffer == NULL ? ENDPOINT_DIRECT : take_argument(found, self, sock, kind, buffer);
-}
-
-void
-endpoint_release(endpoint *found)
-{
-    if (found->has_view) {
-        PyBuffer_Release(&found->view);
-    }
-    Py_XDECREF(found->method);
 }
 
 /* ---- The call ----------------------------------------------------------------------------------- */

@@ -15,9 +15,11 @@ typedef enum {
 
 typedef struct {
     PyObject *csocket; /* Borrowed from the sock or the method; with ENDPOINT_DIRECT */
+    void *start;       /* Borrowed from the argument, with ENDPOINT_DIRECT, */
+    Py_ssize_t nbytes; /* which has so many */
     PyObject *method;  /* Owned; NULL when it did not have to be made */
-    Py_buffer view;    /* Owned, with ENDPOINT_DIRECT, if `has_view` */
     int has_view;
+    Py_buffer view; /* Owned, if `has_view` */
 } endpoint;
 
 /* Looks up the sock's `recv_into` (for OPERATION_READ) or `send` exactly as Python would.  `buffer` is
@@ -25,7 +27,15 @@ typedef struct {
    method, so that its own result or error comes out.  endpoint_release() afterwards, in any case. */
 INTERNAL endpoint_kind endpoint_find(endpoint *found, SocketIO *self, PyObject *sock,
                                      operation kind, PyObject *buffer);
-INTERNAL void endpoint_release(endpoint *found);
+
+static inline void
+endpoint_release(endpoint *found)
+{
+    if (found->has_view) {
+        PyBuffer_Release(&found->view);
+    }
+    Py_XDECREF(found->method);
+}
 
 /* method(argument) of the sock.  Its result, untouched; a new reference to None where its error says
    that it would block; or NULL with its exception. */

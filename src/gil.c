@@ -5,6 +5,16 @@
 
 #include "signals.h"
 
+static int
+is_only_interpreter(void)
+{
+#if GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS
+    return 1;
+#else
+    return PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
+#endif
+}
+
 int
 gil_check(makefile_state *state)
 {
@@ -19,6 +29,7 @@ gil_check(makefile_state *state)
         return -1;
     }
 #endif
+    state->is_only_interpreter = is_only_interpreter();
     EXPECT_INTERPRETER_CHECK();
     result = PyObject_CallNoArgs(state->interpreter_check);
     Py_XDECREF(result);
@@ -27,14 +38,13 @@ gil_check(makefile_state *state)
 
 #if HAVE_DIRECT_PATH
 
-/* Atomic: the transfers of the process that are in a system call without the GIL. */
-static int under_way;
+int gil_transfers_under_way;
 
 /* The threads of the parent are not in the child of a fork. */
 static void
 forget_transfers(void)
 {
-    __atomic_store_n(&under_way, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&gil_transfers_under_way, 0, __ATOMIC_RELAXED);
 }
 
 static void
@@ -51,36 +61,10 @@ gil_setup(void)
     (void)pthread_once(&once, watch_forks);
 }
 
-#ifdef Py_GIL_DISABLED
-int
-gil_is_kept(int sends)
-{
-    (void)sends;
-    return 1;
-}
-#else
-/* Before 3.13 a thread of another interpreter cannot ask for the GIL that it shares with this one. */
-static int
-is_only_interpreter(void)
-{
-#if GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS
-    return 1;
-#else
-    return PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
-#endif
-}
-
-int
-gil_is_kept(int sends)
-{
-    return is_only_interpreter() && !(sends && __atomic_load_n(&under_way, __ATOMIC_RELAXED) > 0);
-}
-#endif
-
 PyThreadState *
 gil_release(void)
 {
-    __atomic_add_fetch(&under_way, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&gil_transfers_under_way, 1, __ATOMIC_RELAXED);
     return PyEval_SaveThread();
 }
 
@@ -88,7 +72,7 @@ void
 gil_acquire(PyThreadState *thread)
 {
     PyEval_RestoreThread(thread);
-    __atomic_sub_fetch(&under_way, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&gil_transfers_under_way, 1, __ATOMIC_RELAXED);
 }
 
 #else

@@ -63,8 +63,22 @@ gil_check_next(unsigned char *operations)
     FIELD_STORE(*operations, OPERATIONS_PER_CHECK - 1);
 }
 
-/* May a call that does not wait keep the GIL? */
-INTERNAL int gil_is_kept(int sends);
+/* Atomic: the transfers of the process that are in a system call without the GIL. */
+INTERNAL extern int gil_transfers_under_way;
+
+/* May a call that does not wait keep the GIL?  Before 3.13 a thread of another interpreter cannot ask for
+   the GIL that it shares with this one: then it is given up each time. */
+static inline int
+gil_is_kept(const makefile_state *state, int sends)
+{
+#if defined(Py_GIL_DISABLED) || !HAVE_DIRECT_PATH
+    (void)state, (void)sends;
+    return 1;
+#else
+    return state->is_only_interpreter &&
+           !(sends && __atomic_load_n(&gil_transfers_under_way, __ATOMIC_RELAXED) > 0);
+#endif
+}
 
 /* Gives it up for a system call, and takes it back. */
 INTERNAL PyThreadState *gil_release(void);

@@ -48,7 +48,7 @@ stream_readinto(SocketIO *self, PyObject *buffer)
     switch (endpoint_find(&recv_into, self, sock, OPERATION_READ, buffer)) {
         case ENDPOINT_DIRECT:
             result = endpoint_transfer_result(
-                receive(self, recv_into.csocket, recv_into.view.buf, recv_into.view.len));
+                receive(self, recv_into.csocket, recv_into.start, recv_into.nbytes));
             break;
         case ENDPOINT_METHOD:
             result = endpoint_call(self, sock, recv_into.method, buffer, OPERATION_READ);

@@ -208,7 +208,7 @@ is_held_open(const makefile_state *state, PyObject *sock)
         return 1;
     }
 #if PYTHON2
-    return state_is_python2_socket(state, sock, state->str_python2_socket);
+    return state_is_python2_socket(state, sock);
 #else
     return 0;
 #endif
@@ -332,7 +332,7 @@ reference_csocket(makefile_state *state, PyObject *sock, PyObject **csocket)
     {
         PyObject *value;
         reference_kind kind;
-        int is_socket = state_is_python2_socket(state, sock, state->str_python2_socket);
+        int is_socket = state_is_python2_socket(state, sock);
 
         if (is_socket <= 0) {
             return is_socket;

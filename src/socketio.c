@@ -116,7 +116,6 @@ static PyObject *
 python2_fileno_sock(SocketIO *self, PyObject *sock)
 {
     PyObject *inner;
-    int is_closed = 0;
 
     if (self->csocket == NULL) {
         return sock;
@@ -124,16 +123,10 @@ python2_fileno_sock(SocketIO *self, PyObject *sock)
     if (object_get_optional_attr(sock, self->state->str_sock, &inner) == ATTR_ERROR) {
         Py_CLEAR(sock);
     }
-    if (inner != NULL) {
-        is_closed = state_is_python2_socket(self->state, inner, self->state->str_python2_closed);
-        Py_DECREF(inner);
-    }
-    if (is_closed > 0) {
+    else if (inner != NULL && state_is_python2_closed(inner)) {
         Py_SETREF(sock, Py_NewRef(self->csocket));
     }
-    else if (is_closed < 0) {
-        Py_CLEAR(sock);
-    }
+    Py_XDECREF(inner);
     return sock;
 }
 #endif
@@ -238,7 +231,9 @@ flush_overridden(SocketIO *self)
     PyObject *flush = PyObject_GetAttr((PyObject *)self, self->state->str_flush);
 
     if (flush != NULL && !stream_is_own_method(self, flush, socketio_flush)) {
-        Py_XDECREF(PyObject_CallNoArgs(flush));
+        PyObject *result = PyObject_CallNoArgs(flush);
+
+        Py_XDECREF(result);
     }
     Py_XDECREF(flush);
 }

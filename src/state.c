@@ -144,13 +144,19 @@ state_raise_errno(const makefile_state *state, int number)
 
 #if PYTHON2
 int
-state_is_python2_socket(const makefile_state *state, PyObject *object, PyObject *class_name)
+state_is_python2_socket(const makefile_state *state, PyObject *object)
 {
-    PyObject *wanted = module_attribute(state->str_module_socket, class_name);
+    PyObject *wanted = module_attribute(state->str_module_socket, state->str_python2_socket);
     int is_one = wanted == NULL ? -1 : PyObject_TypeCheck(object, (PyTypeObject *)wanted);
 
     Py_XDECREF(wanted);
     return is_one;
+}
+
+int
+state_is_python2_closed(PyObject *object)
+{
+    return strcmp(Py_TYPE(object)->tp_name, "_closedsocket") == 0;
 }
 #endif
 

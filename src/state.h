@@ -57,7 +57,6 @@
     X(module_csocket, "_socket")                  \
     X(module_socket, "socket")                    \
     X(error, "error")                             \
-    X(python2_closed, "_closedsocket")            \
     X(python2_socket, "_socketobject")            \
     X(timeout, "timeout")                         \
     X(unsupported_operation, "UnsupportedOperation")
@@ -93,6 +92,7 @@ typedef struct {
     csocket_knowledge csocket;
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
+    int is_only_interpreter;      /* as of the last check: see gil.h */
 } makefile_state;
 
 /* The state of the module that made the type with this tp_dealloc, which is `type` or one of its
@@ -132,9 +132,12 @@ INTERNAL void state_raise_timeout(const makefile_state *state);
 INTERNAL void state_raise_errno(const makefile_state *state, int number);
 
 #if PYTHON2
-/* Is the object an instance of this class of 2.7's module `socket`?  1, 0, or -1 with an exception. */
-INTERNAL int state_is_python2_socket(const makefile_state *state, PyObject *object,
-                                     PyObject *class_name);
+/* Is the object a socket.socket of 2.7's, with its own way to stay open?  1, 0, or -1 with an exception. */
+INTERNAL int state_is_python2_socket(const makefile_state *state, PyObject *object);
+
+/* Is it what such a one has in the place of its C socket once it is closed?  By name: this is asked at
+   exit too, when the module is gone. */
+INTERNAL int state_is_python2_closed(PyObject *object);
 #endif
 
 #endif

@@ -1,8 +1,6 @@
 /* stream.c: see stream.h. */
 #include "stream.h"
 
-#include "gil.h"
-
 PyObject *
 stream_get_field(SocketIO *self, PyObject **field, const char *name)
 {
@@ -66,10 +64,8 @@ call_check(SocketIO *self, PyObject *name)
     return result == NULL ? -1 : 0;
 }
 
-/* stream_begin for a stream that is not plain, or not fit: asks as the interpreter's own does, in its
-   order, so that its words come out. */
-SELDOM static PyObject *
-begin_by_name(SocketIO *self, operation wanted)
+PyObject *
+stream_begin_by_name(SocketIO *self, operation wanted)
 {
     const makefile_state *state = self->state;
 
@@ -97,37 +93,6 @@ begin_by_name(SocketIO *self, operation wanted)
         }
     }
     return PyObject_GetAttr((PyObject *)self, state->str_sock);
-}
-
-static inline int
-is_fit(const SocketIO *self, operation wanted)
-{
-    switch (wanted) {
-        case OPERATION_READ:
-            return FIELD_LOAD(self->reading) == Py_True &&
-                   FIELD_LOAD(self->timeout_occurred) == Py_False;
-        case OPERATION_WRITE:
-            return FIELD_LOAD(self->writing) == Py_True;
-        case OPERATION_ANY:
-            break;
-    }
-    return 1;
-}
-
-PyObject *
-stream_begin(SocketIO *self, operation wanted)
-{
-    PyObject *sock = NULL;
-
-    if (gil_check_now_and_then(self->state, &self->history.operations) < 0) {
-        return NULL;
-    }
-    Py_BEGIN_CRITICAL_SECTION(self);
-    if (stream_is_plain(self) && !FIELD_LOAD(self->closed) && is_fit(self, wanted)) {
-        sock = Py_XNewRef(FIELD_LOAD(self->sock));
-    }
-    Py_END_CRITICAL_SECTION();
-    return sock != NULL ? sock : begin_by_name(self, wanted);
 }
 
 void

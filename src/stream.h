@@ -5,6 +5,7 @@
 #ifndef BACKPORTS_MAKEFILE_STREAM_H
 #define BACKPORTS_MAKEFILE_STREAM_H
 
+#include "gil.h"
 #include "state.h"
 #include "transfer.h"
 
@@ -96,9 +97,43 @@ INTERNAL int stream_set_attribute(SocketIO *self, PyObject **field, PyObject *na
 /* `self.closed` as Python sees it: 0, 1, or -1 with an exception. */
 INTERNAL int stream_closed(SocketIO *self);
 
+/* Has a stream that is plain and open the direction, and did no read time out? */
+static inline int
+stream_is_fit(const SocketIO *self, operation wanted)
+{
+    switch (wanted) {
+        case OPERATION_READ:
+            return FIELD_LOAD(self->reading) == Py_True &&
+                   FIELD_LOAD(self->timeout_occurred) == Py_False;
+        case OPERATION_WRITE:
+            return FIELD_LOAD(self->writing) == Py_True;
+        case OPERATION_ANY:
+            break;
+    }
+    return 1;
+}
+
+/* stream_begin for a stream that is not plain, or not fit: asks as the interpreter's own does, in its
+   order, so that its words come out. */
+INTERNAL SELDOM PyObject *stream_begin_by_name(SocketIO *self, operation wanted);
+
 /* An operation begins.  A new reference to the sock if the stream is open, has the direction, and no
    read timed out; else NULL with the interpreter's own exception, or what its check raised (gil.h). */
-INTERNAL PyObject *stream_begin(SocketIO *self, operation wanted);
+static inline PyObject *
+stream_begin(SocketIO *self, operation wanted)
+{
+    PyObject *sock = NULL;
+
+    if (gil_check_now_and_then(self->state, &self->history.operations) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (stream_is_plain(self) && !FIELD_LOAD(self->closed) && stream_is_fit(self, wanted)) {
+        sock = Py_XNewRef(FIELD_LOAD(self->sock));
+    }
+    Py_END_CRITICAL_SECTION();
+    return sock != NULL ? sock : stream_begin_by_name(self, wanted);
+}
 
 /* After a read timed out no later one is tried: a part of a message may be lost.  Keeps the exception
    that is set. */

@@ -92,7 +92,7 @@ static inline attempt
 transfer_attempt(transfer *self, int waits_in_call)
 {
     self->waits_in_call = waits_in_call;
-    if (!waits_in_call && gil_is_kept(self->direction == DIRECTION_SEND)) {
+    if (!waits_in_call && gil_is_kept(self->state, self->direction == DIRECTION_SEND)) {
         return system_call(self, MSG_DONTWAIT);
     }
     return system_call_without_gil(*self, waits_in_call ? 0 : MSG_DONTWAIT);

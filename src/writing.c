@@ -72,7 +72,7 @@ lacks_send(const makefile_state *state, PyObject *sock)
     }
 #if PYTHON2
     {
-        int is_socket = state_is_python2_socket(state, sock, state->str_python2_socket);
+        int is_socket = state_is_python2_socket(state, sock);
 
         if (is_socket != 0) {
             return is_socket < 0 ? -1 : 0;
@@ -131,8 +131,8 @@ stream_write(SocketIO *self, PyObject *buffer)
     }
     switch (endpoint_find(&send, self, sock, OPERATION_WRITE, buffer)) {
         case ENDPOINT_DIRECT:
-            result = endpoint_transfer_result(transfer_send(
-                self->state, send.csocket, send.view.buf, send.view.len, &self->history));
+            result = endpoint_transfer_result(
+                transfer_send(self->state, send.csocket, send.start, send.nbytes, &self->history));
             break;
         case ENDPOINT_METHOD:
             result = endpoint_call(self, sock, send.method, buffer, OPERATION_WRITE);

@@ -468,25 +468,6 @@ def test_bases_that_change_while_they_are_searched_are_not_lost(any_impl, closin
     assert not key.armed
 
 
-def test_counter_of_a_class_whose_bases_change_while_it_is_searched_is_found(c_impl):  # 2.7 itself crashes under the twin
-    base = type("First", (object,), {"__slots__": ()})
-    for _ in range(40):
-        base = type("Derived", (base,), {"__slots__": ()})
-    second, junk = type("Second", (object,), {"__slots__": ()}), []
-
-    def change():
-        odd.__bases__ = (second,)
-        junk.extend(bytearray(b"A" * size) for size in range(6, 510, 8) for _ in range(100))
-
-    key = OddKey("_makefile_refs", change)
-    odd = type("Odd", (base,), {"__slots__": ("_io_refs",), "_decref_socketios": lambda self: None, key: 1})
-    sock = odd()
-    sock._io_refs = 0
-    key.armed = True
-    c_impl.makefile(sock, "rb", 0).close()
-    assert sock._io_refs == 1 and not key.armed
-
-
 @pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2 or PYPY, reason="there is no such cache, or nobody looks at it")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
