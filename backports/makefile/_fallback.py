@@ -94,7 +94,7 @@ def get_method(stream, sock, name):
         return getattr(stream._csocket, name) if name in stream._own else method
     if find_csocket(method, name) is stream._csocket:
         stream._own.add(name)
-    elif sock._sock is stream._csocket:  # still open
+    elif getattr(sock, "_sock", None) is stream._csocket:  # still open
         stream._own.discard(name)
     return method
 
@@ -550,6 +550,15 @@ class SocketIO(io.RawIOBase):
                 return None
             raise
         return cut_bytes(buffer, count, size)
+
+    def readall(self):
+        """readall(): all bytes up to the end of the stream, by `read` again and again.
+
+        For a non-blocking socket the bytes so far, or None if there are none.
+
+        **Source:** `io.RawIOBase.readall` of CPython 3.6 to 3.13.
+        """
+        return super(SocketIO, self).readall()  # the inherited one does not hold the stream
 
     # --- Writing (src/writing.c)
 
