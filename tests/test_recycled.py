@@ -1,0 +1,15 @@
+"""The number of a socket that was closed is another connection's: the short form of stress/recycled.py."""
+import sys
+
+import pytest
+
+import harness
+import recycled
+
+pytestmark = pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="needs what closes at once")
+
+
+def test_numbers_used_again_under_writers_and_readers_carry_no_foreign_byte(impl):
+    figures = recycled.recycle(impl, harness.Budget(seconds=4))
+    assert figures["rounds"] > 20
+    assert figures["wrong"] == 0
