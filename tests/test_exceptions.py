@@ -78,9 +78,13 @@ class Failing(object):
         return get(self, name)
 
     def _decref_socketios(self):
+        self.__dict__.setdefault("log", []).append("_decref_socketios")
         for name in "_io_refs", "_makefile_refs":
             if name in self.__dict__:
                 setattr(self, name, getattr(self, name) - 1)
+
+    def close(self):
+        self.__dict__.setdefault("log", []).append("close")
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
@@ -117,7 +121,34 @@ def test_error_while_the_way_to_count_down_is_looked_up_by_makefile_leaves_the_c
     else:  # it was not looked up yet
         sock.armed = False
         raw.close()
+        assert sock.log == ["_decref_socketios"]
     assert sock._makefile_refs == 5
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_error_while_the_class_of_the_sock_is_asked_comes_out(impl, error):
+    class Meta(type):
+        armed = False
+
+        def __getattribute__(cls, name):
+            if name == "_decref_socketios" and type.__getattribute__(cls, "armed"):
+                raise error("as asked for")
+            return type.__getattribute__(cls, name)
+
+    Asked = Meta("Asked", (ScriptedSocket,), {})
+    sock = Asked()
+    Asked.armed = True
+    try:
+        raw = impl.makefile(sock, "rb", 0)
+    except error:
+        Asked.armed = False
+        collect_garbage()
+        assert sock.calls == []
+    else:  # it was not asked
+        Asked.armed = False
+        raw.close()
+        assert sock.calls == ["_decref_socketios"]
+    assert sock._io_refs == 0
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
