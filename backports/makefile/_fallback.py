@@ -461,8 +461,7 @@ class SocketIO(io.RawIOBase):
         self._reading = "r" in mode
         self._writing = "w" in mode
         self._timeout_occurred = False
-        if self._rest is not None:
-            self._rest = None
+        self._rest = None
         self._owed = [None]
         if PY2:
             hold_csocket(self, sock)
