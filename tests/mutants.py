@@ -26,67 +26,82 @@ def get_source():
 
 MUTATIONS = collections.OrderedDict()
 
+# Each look-up of a method goes by get_method(), as on 2.7.
+LOOK_UP_READ = ("get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n", "get_method(self, sock, \"recv_into\")\n")
+LOOK_UP_SEND = ("get_method(self, sock, \"send\") if PY2 else sock.send\n", "get_method(self, sock, \"send\")\n")
+# The usual socket is served in place; with this it goes the way of all others, which is mutated then.
+ALL_ONE_WAY = ("Socket = () if PY2 else socket.socket\n", "Socket = ()\n")
+
 MUTATIONS["counter not restored after a failed constructor"] = [
-    ("                count_down(sock, raw._owed.pop())\n", "                pass\n"),
-    ("        if self._unfinished:\n            count_down(sock, counter)\n", "        if self._unfinished:\n            pass\n"),
+    ("                reference_restore(sock, raw._owed.pop())\n", "                pass\n"),
+    ("        if self._unfinished:\n            reference_restore(sock, counter)\n",
+     "        if self._unfinished:\n            pass\n"),
 ]
 MUTATIONS["counter restored late"] = [
     ("        abandon(raw, self)\n        raise\n", "        raise\n"),  # when the traceback dies, and the raw stream with it
 ]
 MUTATIONS["no timeout poisoning"] = [
-    ("            self._timeout_occurred = True\n", "            pass\n"),
+    ("                return RECV_INTO(sock, b, 0, MSG_DONTWAIT)\n            return self._receive(sock, b)\n"
+     "        except socket.timeout:\n            self._timeout_occurred = True\n",
+     "                return RECV_INTO(sock, b, 0, MSG_DONTWAIT)\n            return self._receive(sock, b)\n"
+     "        except socket.timeout:\n            pass\n"),
+]
+MUTATIONS["no timeout poisoning by read"] = [
+    ("            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n",
+     "            count = self._receive(sock, buffer)\n        except socket.timeout:\n            pass\n"),
 ]
 MUTATIONS["timeout cached at makefile"] = [
+    ALL_ONE_WAY,
     ("        self._timeout_occurred = False\n",
      "        self._timeout_occurred = False\n"
      "        csocket = getattr(sock, '_sock', sock)\n"
-     "        self._timeout = CSocket.gettimeout(csocket) if isinstance(csocket, CSocket) else None\n"),
-    ("                return receive(recv_into, csocket, b, self)\n",
-     "                return receive(recv_into, csocket, b, self, self._timeout)\n"),
-    ("def receive(recv_into, csocket, b, stream):\n", "def receive(recv_into, csocket, b, stream, timeout):\n"),
-    ("    timeout = CSocket.gettimeout(csocket)\n    deadline = get_deadline(get_time(), timeout)\n    args",
-     "    deadline = get_deadline(get_time(), timeout)\n"
-     "    if timeout and not wait_until(deadline, csocket, writing=False):\n"
+     "        self._timeout = GETTIMEOUT(csocket) if isinstance(csocket, CSocket) else None\n"),
+    ("    timeout = GETTIMEOUT(csocket)\n    if PY2:\n",
+     "    timeout = stream._timeout\n"
+     "    if timeout and not wait_until(deadline_after(get_time(), timeout), csocket, writing=False):\n"
      "        raise Timeout('timed out')\n"
-     "    args"),
+     "    if PY2:\n"),
 ]
 MUTATIONS["descriptor cached"] = [
+    ALL_ONE_WAY,
     ("        self._timeout_occurred = False\n",
      "        self._timeout_occurred = False\n"
      "        csocket = getattr(sock, '_sock', sock)\n"
      "        self._fd = CSocket.fileno(csocket) if isinstance(csocket, CSocket) else None\n"),
-    ("                return receive(recv_into, csocket, b, self)\n",
-     "                return receive(recv_into, csocket, b, self, self._fd)\n"),
-    ("def receive(recv_into, csocket, b, stream):\n",
-     "def read_descriptor(fd, b):\n"
-     "    import os\n"
-     "    data = os.read(fd, len(b))\n"
-     "    b[:len(data)] = data\n"
-     "    return len(data)\n"
-     "\n"
-     "\n"
-     "def receive(recv_into, csocket, b, stream, fd):\n"),
-    ("            return recv_into(*args)\n",
-     "            if fd is not None and CSocket.fileno(csocket) != fd:\n"
-     "                return read_descriptor(fd, b)\n"
-     "            return recv_into(*args)\n"),
+    ("    timeout = GETTIMEOUT(csocket)\n    if PY2:\n",
+     "    timeout = GETTIMEOUT(csocket)\n"
+     "    if stream._fd is not None and CSocket.fileno(csocket) != stream._fd:\n"
+     "        data = os.read(stream._fd, len(b))\n"
+     "        b[:len(data)] = data\n"
+     "        return len(data)\n"
+     "    if PY2:\n"),
 ]
 MUTATIONS["EAGAIN returned as end of file"] = [
-    ("            self._timeout_occurred = True\n            raise\n        except EnvironmentError as exc:\n"
-     "            if is_would_block(exc):\n                return None\n",
-     "            self._timeout_occurred = True\n            raise\n        except EnvironmentError as exc:\n"
-     "            if is_would_block(exc):\n                return 0\n"),
+    ("            return self._receive(sock, b)\n"
+     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
+     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return None\n",
+     "            return self._receive(sock, b)\n"
+     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
+     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return 0\n"),
+]
+MUTATIONS["EAGAIN returned as end of file by read"] = [
+    ("            count = self._receive(sock, buffer)\n"
+     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
+     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return None\n",
+     "            count = self._receive(sock, buffer)\n"
+     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
+     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return b''\n"),
 ]
 MUTATIONS["_sock dropped on a timeout"] = [
-    ("            self._timeout_occurred = True\n",
-     "            self._timeout_occurred = True\n            self._sock = None\n"),
+    ("            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n",
+     "            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n"
+     "            self._sock = None\n"),
 ]
 MUTATIONS["wrong errno with None"] = [
-    ("            return delegate(sock, send, b)\n        except EnvironmentError as exc:\n"
+    ("            return write_by_sendall(sendall, b)\n        except EnvironmentError as exc:\n"
      "            if is_would_block(exc):\n                return None\n",
-     "            return delegate(sock, send, b)\n        except EnvironmentError as exc:\n"
+     "            return write_by_sendall(sendall, b)\n        except EnvironmentError as exc:\n"
      "            if is_would_block(exc):\n"
-     "                import os\n"
      "                try:\n"
      "                    os.close(-1)\n"
      "                except OSError:\n"
@@ -96,25 +111,33 @@ MUTATIONS["wrong errno with None"] = [
 MUTATIONS["a write that loses its count"] = [
     ("                if sent >= len(view) or deadline is None:\n                    return sent\n",
      "                if sent >= len(view) or deadline is None:\n                    return sent if sent >= len(view) else None\n"),
+    ("            if sent == len(b) or not timeout:\n                return sent\n",
+     "            if sent == len(b) or not timeout:\n                return sent if sent == len(b) else None\n"),
 ]
 MUTATIONS["a write that sends twice"] = [
-    ("send(view[sent:], flags)\n", "send(view[max(0, sent - 1):], flags)\n"),
+    ("SEND(csocket, view[sent:], MSG_DONTWAIT)\n", "SEND(csocket, view[max(0, sent - 1):], MSG_DONTWAIT)\n"),
 ]
 MUTATIONS["text.mode not the object given"] = [
     ("            stream.mode = mode\n", "            stream.mode = ''.join(mode)\n"),
 ]
 MUTATIONS["direct path chosen by isinstance"] = [
-    ("        method = getattr(sock, name)\n",
-     "        csocket = getattr(sock, '_sock', sock)\n"
-     "        direct = isinstance(csocket, CSocket)\n"
-     "        method = getattr(CSocket, name).__get__(csocket) if direct else getattr(sock, name)\n"),
+    ALL_ONE_WAY,
+    LOOK_UP_READ,
+    LOOK_UP_SEND,
+    ("    method = getattr(sock, name)\n",
+     "    csocket = getattr(sock, '_sock', sock)\n"
+     "    direct = isinstance(csocket, CSocket)\n"
+     "    method = getattr(CSocket, name).__get__(csocket) if direct else getattr(sock, name)\n"),
 ]
 MUTATIONS["a method bound to another socket taken for the socket's own"] = [
-    ("        method = getattr(sock, name)\n",
-     "        method = getattr(sock, name)\n"
-     "        csocket = getattr(sock, '_sock', sock)\n"
-     "        if find_csocket(method, name) is not None and isinstance(csocket, CSocket):\n"
-     "            method = getattr(CSocket, name).__get__(csocket)\n"),
+    ALL_ONE_WAY,
+    LOOK_UP_READ,
+    LOOK_UP_SEND,
+    ("    method = getattr(sock, name)\n",
+     "    method = getattr(sock, name)\n"
+     "    csocket = getattr(sock, '_sock', sock)\n"
+     "    if find_csocket(method, name) is not None and isinstance(csocket, CSocket):\n"
+     "        method = getattr(CSocket, name).__get__(csocket)\n"),
 ]
 MUTATIONS["raw readline reading ahead"] = [
     ("    def write(self, b):\n",
@@ -127,9 +150,9 @@ MUTATIONS["raw readline reading ahead"] = [
      "    def write(self, b):\n"),
 ]
 MUTATIONS["a close that decrements twice"] = [
-    ("            sock._decref_socketios()\n        else:\n",
-     "            sock._decref_socketios()\n            sock._decref_socketios()\n        else:\n"),
-    ("                decref()\n", "                decref()\n                decref()\n"),
+    ("            sock._decref_socketios()\n        elif reference_release",
+     "            sock._decref_socketios()\n            sock._decref_socketios()\n        elif reference_release"),
+    ("        decref()\n", "        decref()\n        decref()\n"),
 ]
 MUTATIONS["a close that never decrements"] = [
     ("            self._give_back()\n", "            pass\n"),
@@ -137,19 +160,25 @@ MUTATIONS["a close that never decrements"] = [
 
 # Not among the mistakes that were to be tried, but as likely.
 MUTATIONS["an empty write that does not reach the socket"] = [
-    ("            csocket = find_csocket(send, \"send\")\n", "            if not len(b):\n                return 0\n"
-     "            csocket = find_csocket(send, \"send\")\n"),
+    ALL_ONE_WAY,
+    ("                    csocket = find_csocket(send, \"send\")\n",
+     "                    if not len(b):\n                        return 0\n"
+     "                    csocket = find_csocket(send, \"send\")\n"),
 ]
 MUTATIONS["a read that offers the socket a part of the buffer"] = [
-    ("                return receive(recv_into, csocket, b, self)\n",
-     "                return receive(recv_into, csocket, memoryview(b)[:100], self)\n"),
+    ALL_ONE_WAY,
+    ("            return transfer_recv(csocket, b, self)\n",
+     "            return transfer_recv(csocket, memoryview(b)[:100], self)\n"),
 ]
 MUTATIONS["a delegated call with one argument more"] = [
-    ("            return delegate(sock, send, b)\n", "            return delegate(sock, lambda b: send(b, 0), b)\n"),
+    ("return endpoint_call(sock, send, b) if PY2 else send(b)\n", "return send(b, 0)\n"),
 ]
 MUTATIONS["a method looked up once and kept"] = [
-    ("        method = getattr(sock, name)\n",
-     "        method = self._kept.setdefault(name, getattr(sock, name))\n"),
+    ALL_ONE_WAY,
+    LOOK_UP_READ,
+    LOOK_UP_SEND,
+    ("    method = getattr(sock, name)\n",
+     "    method = stream._kept.setdefault(name, getattr(sock, name))\n"),
     ("        self._timeout_occurred = False\n", "        self._timeout_occurred = False\n        self._kept = {}\n"),
 ]
 
@@ -163,5 +192,6 @@ def load_mutant(name):
         source = source.replace(piece, replacement)
     module = types.ModuleType(str("mutant_of_fallback"))
     module.__file__ = path
+    module.__package__ = str("backports.makefile")
     exec(compile(source.encode("utf-8"), path, "exec"), module.__dict__)
     return Mutant("mutant", module.SocketIO, module.backport_makefile, module)
