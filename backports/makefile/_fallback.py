@@ -62,7 +62,7 @@ SOCKETS = (CSocket, SocketObject)
 # --- Endpoint: the direct path, or the sock's own method ------------------------------------------
 
 BLOCKING_ERRNOS = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
-C_METHOD, METHOD = types.BuiltinMethodType, types.MethodType  # PyPy has one type for both
+C_METHOD = types.BuiltinMethodType  # on PyPy that is the type of all methods
 
 
 def find_csocket(method, name):
@@ -333,16 +333,8 @@ def transfer_send(csocket, b, stream):
     without progress with the error.
     """
     timeout = GETTIMEOUT(csocket)
-    if stream._rest is None:
-        if timeout is None:
-            return send_waiting(csocket, b)
-        if type(b) is bytes and not PY2:
-            began = get_time()
-            sent = SEND(csocket, b, MSG_DONTWAIT)
-            if sent == len(b) or not timeout:
-                return sent
-            deadline = deadline_after(began, timeout)
-            return send_persistently(csocket, memoryview(b), stream, deadline, get_time(), sent)
+    if timeout is None and stream._rest is None:
+        return send_waiting(csocket, b)
     # A `__buffer__` in Python code is asked once: what is taken here is used throughout.
     view = view_bytes(b)
     if view is None:
@@ -351,25 +343,32 @@ def transfer_send(csocket, b, stream):
         idle = take_rest(csocket, stream)
         if timeout is None:
             return send_waiting(csocket, view)
-        deadline = deadline_after(get_time() if idle is None else idle, timeout)
-        return send_persistently(csocket, view, stream, deadline, idle, 0)
+        if idle is not None:
+            return transfer_resume(csocket, view, stream, deadline_after(idle, timeout), idle, 0)
+        deadline = deadline_after(get_time(), timeout)
+        try:
+            sent = SEND(csocket, view, MSG_DONTWAIT)
+        except EnvironmentError as exc:
+            if not is_interrupted(exc):
+                raise
+            sent = 0
+        else:
+            if sent == len(view):
+                return sent
+        return transfer_resume(csocket, view, stream, deadline, get_time(), sent)
     finally:
         release(view)
         del view
 
 
-def send_persistently(csocket, view, stream, deadline, idle, sent):
-    """Send the bytes of *view* from number *sent* on; the number sent in all.
+def transfer_resume(csocket, view, stream, deadline, idle, sent):
+    """Go on with a send of which *sent* bytes of *view* were taken; how many were in all.
 
-    *deadline*: None if the socket is non-blocking.  *idle*: since when no byte was taken, if this
-    goes on with a send that has to wait; or None.  In C: `transfer_resume`.
+    *deadline*: None if the socket is non-blocking.  *idle*: since when no byte was taken.
     """
-    waits = idle is not None
-    if not waits:
-        idle = get_time()
     try:
-        while True:
-            if waits and deadline is not None:
+        while deadline is not None or not sent:
+            if deadline is not None:
                 events = wait_until(deadline, csocket, writing=True)
                 if not events:
                     if not sent:
@@ -388,10 +387,10 @@ def send_persistently(csocket, view, stream, deadline, idle, sent):
                 if not is_interrupted(exc):
                     raise
             else:
-                if sent >= len(view) or deadline is None:
+                if sent == len(view):
                     return sent
                 idle = get_time()
-            waits = True
+        return sent
     finally:
         del view
 
@@ -413,9 +412,13 @@ def view_bytes(b):
         return None
     if not getattr(view, "c_contiguous", True):
         return view if is_buffer_in_python(b) else None
-    if view.ndim == 1 and view.itemsize == 1:
-        return view
-    return memoryview(view.tobytes())
+    return view if is_byte_view(view) else memoryview(view.tobytes())
+
+
+def is_byte_view(b):
+    """Whether *b* is a memoryview that has its bytes one after the other as its items."""
+    return (type(b) is memoryview and b.itemsize == 1 and b.ndim == 1
+            and getattr(b, "c_contiguous", True))
 
 
 # --- SocketIO -------------------------------------------------------------------------------------
@@ -491,7 +494,8 @@ class SocketIO(io.RawIOBase):
                     return sock.recv_into(b)  # whoever's: by both paths this call
                 if Socket.recv_into is RECV_INTO and Socket.__getattribute__ is GETATTRIBUTE:
                     return RECV_INTO(sock, b, 0, MSG_DONTWAIT)
-            return self._receive(sock, b)
+            recv_into = get_method(self, sock, "recv_into") if PY2 else sock.recv_into
+            return self._receive(sock, recv_into, b)
         except socket.timeout:
             self._timeout_occurred = True
             raise
@@ -500,9 +504,8 @@ class SocketIO(io.RawIOBase):
                 return None
             raise
 
-    def _receive(self, sock, b):
-        """One receive from *sock* into *b*, by either path.  In C: `stream_readinto`."""
-        recv_into = get_method(self, sock, "recv_into") if PY2 else sock.recv_into
+    def _receive(self, sock, recv_into, b):
+        """One receive into *b*, by either path, of a sock that has this method."""
         if type(recv_into) is C_METHOD:
             csocket = find_csocket(recv_into, "recv_into")
             if csocket is not None:
@@ -519,14 +522,16 @@ class SocketIO(io.RawIOBase):
 
         **Source:** `io.RawIOBase.read` of CPython 3.6 to 3.13.
         """
-        if type(size) is not int:
-            size = parse_size(size)
-        if size < 0:
-            return self.readall()
         readinto = self.readinto
-        if (size > CHUNK or type(readinto) is not METHOD or readinto.__func__ is not READINTO
-                or readinto.__self__ is not self):
-            return make_bytes(size, readinto)
+        try:
+            inline = (type(size) is int and 0 <= size <= CHUNK
+                      and readinto.__func__ is READINTO and readinto.__self__ is self)
+        except AttributeError:  # it is no method
+            inline = False
+        if not inline:
+            if type(size) is not int:
+                size = parse_size(size)
+            return self.readall() if size < 0 else make_bytes(size, readinto)
         # From here on as in readinto(), with one buffer less.
         self._checkClosed()
         self._checkReadable()
@@ -540,7 +545,13 @@ class SocketIO(io.RawIOBase):
                     return RECV(sock, size)
                 return RECV(sock, size, MSG_DONTWAIT)
             buffer = bytearray(size)
-            count = self._receive(sock, buffer)
+            recv_into = get_method(self, sock, "recv_into") if PY2 else sock.recv_into
+            if type(recv_into) is C_METHOD or PY2 or self._rest is not None:
+                count = self._receive(sock, recv_into, buffer)
+            else:
+                count = recv_into(buffer)
+            if type(count) is int and count == size == len(buffer):
+                return bytes(buffer)
         except socket.timeout:
             self._timeout_occurred = True
             raise
@@ -583,10 +594,17 @@ class SocketIO(io.RawIOBase):
         sock = self._sock
         try:
             if type(sock) is Socket and self._rest is None:
-                if GETTIMEOUT(sock) is None:
+                timeout = GETTIMEOUT(sock)
+                if timeout is None:
                     return sock.send(b)  # whoever's: by both paths this call
-                if Socket.send is SEND and Socket.__getattribute__ is GETATTRIBUTE:
-                    return transfer_send(sock, b, self)
+                if ((type(b) is bytes or is_byte_view(b)) and Socket.send is SEND
+                        and Socket.__getattribute__ is GETATTRIBUTE):
+                    began = get_time()
+                    sent = SEND(sock, b, MSG_DONTWAIT)
+                    if sent == len(b):
+                        return sent
+                    return transfer_resume(
+                        sock, memoryview(b), self, deadline_after(began, timeout), get_time(), sent)
             try:
                 send = get_method(self, sock, "send") if PY2 else sock.send
             except AttributeError:
@@ -664,28 +682,30 @@ class SocketIO(io.RawIOBase):
         try:
             self._close_base()
         finally:
-            self._give_back()
+            try:
+                counter = self._owed.pop()
+            except IndexError:
+                counter = "nothing"
+            except AttributeError:
+                counter = None  # a subclass did not call __init__
+            if counter == "_io_refs" and not self._unfinished:
+                self._sock._decref_socketios()
+            elif counter != "nothing":
+                self._give_back(counter)
             self._sock = None
-            self._csocket = None
+            if PY2:
+                self._csocket = None
 
-    def _give_back(self):
-        """Give the stream's reference back, if nobody has.  In C: `release_sock`."""
+    def _give_back(self, counter):
+        """Give the stream's one reference back.  In C: `release_sock`."""
         try:
             sock = self._sock
         except AttributeError:
             if getattr(self, "_finalizing", False):
                 return  # __init__ never ran, or refused the mode: nothing is owed, nothing is said
             raise
-        if self._owed is None:  # a subclass that did not call __init__
-            self._owed = [None]
-        try:
-            counter = self._owed.pop()
-        except IndexError:
-            return
         if self._unfinished:
             reference_restore(sock, counter)
-        elif counter == "_io_refs":
-            sock._decref_socketios()
         elif reference_release is not None:
             reference_release(sock, counter)
         else:  # at exit, see write()
@@ -827,9 +847,6 @@ def reference_take(sock):
     The C socket of the interpreter, and 2.7's socket object around it, stay open as long as somebody
     holds them.
     """
-    if type(sock) is Socket and Socket._decref_socketios is SOCKET_DECREF:
-        sock._io_refs += 1  # as below, sooner
-        return "_io_refs"
     counter = find_counter(sock)
     if counter == "_io_refs":
         sock._io_refs += 1
@@ -925,7 +942,12 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
     raw._unfinished = True  # first: what dies half-made must not give back what was never counted
     raw.__init__(self, ("r" if reading else "") + ("w" if writing else ""))
     owed = raw._owed
-    owed[0] = reference_take(self)  # nothing that needs memory comes between this and the try
+    # Nothing that needs memory comes between the counting and the try.
+    if type(self) is Socket and Socket._decref_socketios is SOCKET_DECREF:
+        self._io_refs += 1  # as reference_take() does, in place
+        owed[0] = "_io_refs"
+    else:
+        owed[0] = reference_take(self)
     try:
         if buffering is None or buffering < 0:
             buffering = io.DEFAULT_BUFFER_SIZE
