@@ -33,12 +33,11 @@ LOOK_UP_SEND = ("get_method(self, sock, \"send\") if PY2 else sock.send\n", "get
 ALL_ONE_WAY = ("Socket = () if PY2 else socket.socket\n", "Socket = ()\n")
 
 MUTATIONS["counter not restored after a failed constructor"] = [
-    ("                reference_restore(sock, raw._owed.pop())\n", "                pass\n"),
-    ("        if self._unfinished:\n            reference_restore(sock, counter)\n",
-     "        if self._unfinished:\n            pass\n"),
+    ("                reference_restore(sock, counter)\n        finally:\n", "                pass\n        finally:\n"),
 ]
 MUTATIONS["counter restored late"] = [
-    ("        abandon(raw, self)\n        raise\n", "        raise\n"),  # when the traceback dies, and the raw stream with it
+    # when the traceback dies, and the raw stream with it
+    ("        abandon(raw, self, counter)\n        raise\n", "        raw._owed = [counter]\n        raise\n"),
 ]
 MUTATIONS["no timeout poisoning"] = [
     ("                return RECV_INTO(sock, b, 0, MSG_DONTWAIT)\n            return self._receive(sock, b)\n"

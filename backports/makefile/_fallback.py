@@ -41,6 +41,7 @@ from ._inspect import counts_refs
 PY2 = sys.version_info[0] == 2
 INTEGER_TYPES = (int, long) if PY2 else (int,)  # noqa: F821
 ABSENT = object()
+NOTHING = object()
 
 # What the interpreter's sockets are made of, and the methods of which the direct path is made.
 CSocket = _socket.socket
@@ -444,10 +445,9 @@ class SocketIO(io.RawIOBase):
     _close_base = io.RawIOBase.close  # reached without a global name: see write()
     _rest = None  # see Rest
     # What close() owes the socket: [what `reference_take` returned]; [None] for a stream made
-    # directly.  In a list, for one of several threads that close at once to take out.
+    # directly; [NOTHING] while backport_makefile is at work.  In a list, for one of several threads
+    # that close at once to take out.
     _owed = None
-    # While backport_makefile is at work, close() undoes the counting and does not tell the socket.
-    _unfinished = False
     # 2.7: the C socket, held for as long as the stream is open, when the socket object has no
     # counter; and the names for which the socket object answers with that one's own method.
     _csocket = None
@@ -685,12 +685,12 @@ class SocketIO(io.RawIOBase):
             try:
                 counter = self._owed.pop()
             except IndexError:
-                counter = "nothing"
+                counter = NOTHING
             except AttributeError:
                 counter = None  # a subclass did not call __init__
-            if counter == "_io_refs" and not self._unfinished:
+            if counter == "_io_refs":
                 self._sock._decref_socketios()
-            elif counter != "nothing":
+            elif counter is not NOTHING or NOTHING is None:  # as at exit, see write()
                 self._give_back(counter)
             self._sock = None
             if PY2:
@@ -704,11 +704,9 @@ class SocketIO(io.RawIOBase):
             if getattr(self, "_finalizing", False):
                 return  # __init__ never ran, or refused the mode: nothing is owed, nothing is said
             raise
-        if self._unfinished:
-            reference_restore(sock, counter)
-        elif reference_release is not None:
+        if reference_release is not None:
             reference_release(sock, counter)
-        else:  # at exit, see write()
+        else:  # at exit
             try:
                 sock._decref_socketios()
             except AttributeError:
@@ -892,15 +890,16 @@ def get_class(sock):
     return sock.__class__ if PY2 and type(sock) is types.InstanceType else type(sock)
 
 
-def abandon(raw, sock):
+def abandon(raw, sock, counter):
     """Undo the counting and close the unfinished stream.  What failed first is what comes out.
 
     In C: `socketio_abandon`.
     """
+    raw._owed = []
     try:
         try:
-            if raw._owed:  # not if somebody found the stream and closed it
-                reference_restore(sock, raw._owed.pop())
+            if counter is not NOTHING:
+                reference_restore(sock, counter)
         finally:
             raw.close()
     except Exception:
@@ -939,16 +938,16 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
     reading = "r" in mode or not writing
     binary = "b" in mode
     raw = SocketIO.__new__(SocketIO)
-    raw._unfinished = True  # first: what dies half-made must not give back what was never counted
-    raw.__init__(self, ("r" if reading else "") + ("w" if writing else ""))
-    owed = raw._owed
-    # Nothing that needs memory comes between the counting and the try.
-    if type(self) is Socket and Socket._decref_socketios is SOCKET_DECREF:
-        self._io_refs += 1  # as reference_take() does, in place
-        owed[0] = "_io_refs"
-    else:
-        owed[0] = reference_take(self)
+    counter = NOTHING
     try:
+        raw.__init__(self, ("r" if reading else "") + ("w" if writing else ""))
+        owed = raw._owed
+        owed[0] = NOTHING  # who closes the unfinished stream does not tell the socket
+        if type(self) is Socket and Socket._decref_socketios is SOCKET_DECREF:
+            self._io_refs += 1  # what reference_take() does
+            counter = "_io_refs"
+        else:
+            counter = reference_take(self)
         if buffering is None or buffering < 0:
             buffering = io.DEFAULT_BUFFER_SIZE
         if buffering == 0:
@@ -966,10 +965,13 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
                 encoding = io.text_encoding(encoding)  # here, so that its warning names our caller
             stream = io.TextIOWrapper(stream, encoding, errors, newline)
             stream.mode = mode
+        if owed:
+            owed[0] = counter
+        else:  # somebody found the stream and closed it
+            reference_restore(self, counter)
     except BaseException:
-        abandon(raw, self)
+        abandon(raw, self, counter)
         raise
-    raw._unfinished = False
     return stream
 
 
