@@ -1,4 +1,5 @@
 """Contract section 8: `install` and `uninstall`, for the whole process and for one class."""
+import contextlib
 import gc
 import io
 import itertools
@@ -6,12 +7,13 @@ import socket
 import ssl
 import sys
 import threading
+import warnings
 import weakref
 
 import pytest
 
 import backports.makefile
-from backports.makefile import install, uninstall
+from backports.makefile import _install, install, uninstall
 from fakes import CountingSocket
 from running import Worker, is_open
 
@@ -21,7 +23,7 @@ needs_own_socketio = pytest.mark.skipif(PY2, reason="2.7's socket module has no 
 
 @pytest.fixture(autouse=True)
 def untouched(monkeypatch, request):
-    """The implementation of the test is the public one, and nothing is installed when the test has ended."""
+    """The implementation of the test is the public one, and nothing stays installed after it."""
     if "impl" in request.fixturenames:
         impl = request.getfixturevalue("impl")
         monkeypatch.setattr(backports.makefile, "SocketIO", impl.SocketIO)
@@ -85,7 +87,8 @@ def test_uninstall_restores_the_very_objects(impl):
     install()
     assert vars(socket.socket)["makefile"] is not makefile
     uninstall()
-    assert vars(socket.socket)["makefile"] is makefile and getattr(socket, "SocketIO", None) is socketio
+    assert vars(socket.socket)["makefile"] is makefile
+    assert getattr(socket, "SocketIO", None) is socketio
 
 
 def test_uninstall_without_install_does_nothing():
@@ -262,7 +265,8 @@ def test_install_of_a_class_that_counts_in_init_leaves_its_counting_alone(impl, 
     fd = ours.fileno()
     decref = vars(CountingSocket)["_decref_socketios"]
     with install(CountingSocket):
-        assert vars(CountingSocket)["_decref_socketios"] is decref and "_makefile_refs" not in vars(CountingSocket)
+        assert vars(CountingSocket)["_decref_socketios"] is decref
+        assert "_makefile_refs" not in vars(CountingSocket)
         fake = CountingSocket(ours)
         stream = fake.makefile("rb")
         fake.close()
@@ -297,9 +301,13 @@ def test_install_of_a_class_that_inherits_its_makefile_removes_its_own_again(imp
     assert "makefile" not in vars(Derived) and Derived(None).makefile() == "inherited"
 
 
-@pytest.mark.parametrize("installed", list(itertools.permutations(["base", "derived"])), ids="-".join)
-@pytest.mark.parametrize("removed", list(itertools.permutations(["base", "derived"])), ids="-".join)
-def test_base_and_derived_class_installed_and_removed_in_any_order_work_and_are_restored(impl, tcp_pair, installed, removed):
+ORDERS = list(itertools.permutations(["base", "derived"]))
+
+
+@pytest.mark.parametrize("installed", ORDERS, ids="-".join)
+@pytest.mark.parametrize("removed", ORDERS, ids="-".join)
+def test_base_and_derived_class_installed_and_removed_in_any_order_work_and_are_restored(
+        impl, tcp_pair, installed, removed):
     base = make_bare_class()
     derived = type("Derived", (base,), {})
     classes = {"base": base, "derived": derived}
@@ -373,6 +381,129 @@ def test_install_of_an_old_style_class(impl, tcp_pair):
     assert snapshot(Old) == before
 
 
+# A class that a library has put into socket.socket, as gevent's and eventlet's monkey_patch do.
+
+@contextlib.contextmanager
+def socket_class(cls):
+    own, socket.socket = socket.socket, cls
+    try:
+        yield
+    finally:
+        uninstall()
+        socket.socket = own
+
+
+def test_install_gives_a_counter_to_the_class_that_stands_in_the_socket_module(impl, tcp_pair):
+    ours, peer = tcp_pair
+    cls = make_bare_class()
+    before = snapshot(cls)
+    with socket_class(cls):
+        install()
+        fake = socket.socket(ours)
+        with fake.makefile("rb") as stream:
+            peer.sendall(b"hello\n")
+            assert fake._makefile_refs == 1 and stream.readline() == b"hello\n"
+        assert fake._makefile_refs == 0
+        uninstall()
+        assert snapshot(cls) == before
+
+
+def test_install_refuses_a_class_in_the_socket_module_that_can_be_given_no_counter(impl):
+    class Slots(object):
+        __slots__ = ("sock",)
+
+    before, socketio = snapshot(Slots), getattr(socket, "SocketIO", None)
+    with socket_class(Slots):
+        with pytest.raises(TypeError) as caught:
+            install()
+        assert str(caught.value) == ("install() cannot give %s.Slots a counter: its instances take"
+                                     " no attributes" % __name__)
+        assert snapshot(Slots) == before and getattr(socket, "SocketIO", None) is socketio
+
+
+def test_install_before_another_class_is_put_there_leaves_that_class_alone(impl):
+    cls = make_bare_class()
+    before, own = snapshot(cls), socket.socket
+    install()
+    with socket_class(cls):
+        install()  # once is enough
+        assert snapshot(cls) == before and vars(own)["makefile"] is impl.makefile
+        uninstall()
+        assert vars(own)["makefile"] is not impl.makefile
+
+
+# The warning that the interpreter's own makefile is the faster one.
+
+@pytest.fixture
+def without_extension(monkeypatch):
+    """As if the extension had not been built."""
+    monkeypatch.setattr(backports.makefile, "_reason", "the extension is not installed")
+    monkeypatch.setattr(_install, "has_warned", False)
+    monkeypatch.delenv("BACKPORTS_MAKEFILE_WARN", raising=False)
+
+
+def get_warnings(call, *args, **kwargs):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*args, **kwargs)
+    return [warning for warning in caught if warning.category is RuntimeWarning]
+
+
+@needs_own_socketio
+def test_install_of_the_process_without_the_extension_warns_once_of_its_caller(without_extension):
+    warning, = get_warnings(install)
+    assert "(the extension is not installed)" in str(warning.message)
+    assert warning.filename.rpartition(".")[0] == __file__.rpartition(".")[0]
+    assert get_warnings(install) == []
+    uninstall()
+    assert get_warnings(install) == []
+
+
+@needs_own_socketio
+def test_warning_of_install_says_what_to_install(without_extension):
+    message = str(get_warnings(install)[0].message)
+    if hasattr(sys, "pypy_version_info"):
+        assert "PyPy gets this implementation alone" in message
+    else:
+        assert "gcc, libc6-dev, python%d.%d-dev" % sys.version_info[:2] in message
+        assert "python3-devel" in message
+
+
+@pytest.mark.parametrize("prepare", ["argument", "variable", "class", "c", "asked for"])
+def test_install_does_not_warn_where_it_is_silenced_or_has_no_reason(
+        without_extension, monkeypatch, prepare):
+    arguments = {}
+    if prepare == "argument":
+        arguments = {"warn": False}
+    elif prepare == "variable":
+        monkeypatch.setenv("BACKPORTS_MAKEFILE_WARN", "0")
+    elif prepare == "class":
+        arguments = {"cls": make_bare_class()}
+    elif prepare == "c":
+        monkeypatch.setattr(backports.makefile, "_reason", "")
+    else:
+        reason = "BACKPORTS_MAKEFILE_IMPLEMENTATION=python"
+        monkeypatch.setattr(backports.makefile, "_reason", reason)
+    assert get_warnings(install, **arguments) == []
+    uninstall(arguments.get("cls"))
+
+
+@pytest.mark.skipif(not PY2, reason="3.x has a makefile that may be the faster one")
+def test_install_on_27_does_not_warn(without_extension):
+    assert get_warnings(install) == []
+
+
+@needs_own_socketio
+def test_warning_that_is_an_error_leaves_nothing_installed_and_comes_again(without_extension):
+    before = snapshot(socket.socket)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            with pytest.raises(RuntimeWarning):
+                install()
+    assert snapshot(socket.socket) == before
+
+
 # What the standard library then does.
 
 def test_http_client_after_install_reads_through_our_stream(impl):
@@ -441,7 +572,8 @@ def test_smtplib_after_install_reads_through_our_stream(impl, closing):
         client = smtplib.SMTP("127.0.0.1", listener.getsockname()[1], timeout=30)
         client.ehlo()
         assert type(get_raw(client.file)) is impl.SocketIO
-        client.sendmail("a@localhost", ["b@localhost"], "Subject: x\r\n\r\n..\r\n" + "body\r\n" * 5000)
+        mail = "Subject: x\r\n\r\n..\r\n" + "body\r\n" * 5000
+        client.sendmail("a@localhost", ["b@localhost"], mail)
         client.quit()
     message = worker.get()
     assert message.count(b"body\r\n") == 5000 and b"\r\n...\r\n" in message

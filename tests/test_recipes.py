@@ -395,6 +395,56 @@ def test_eventlet_may_patch_the_socket_module_before_the_import(impl):
         "import backports.makefile; print(backports.makefile.implementation)" % impl.name) == impl.name + "\n"
 
 
+# After monkey_patch() the library's own class stands in socket.socket; in the other order it does
+# not reach it.
+
+PATCHED = """
+import os
+{patches}
+import socket
+import backports.makefile
+from backports.makefile import SocketIO, install
+try:
+    install()
+except TypeError as error:
+    print(error)
+{late_patches}
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(1)
+ours = socket.create_connection(listener.getsockname())
+peer = listener.accept()[0]
+peer.sendall(b"hello\\n")
+stream = ours.makefile("rb")
+assert stream.readline() == b"hello\\n"
+stream.close()
+ours.close()
+peer.close()
+print(type(getattr(stream, "raw", None)) is SocketIO)
+"""
+PATCHES = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+REFUSAL = "install() cannot give gevent._socket2.socket a counter: its instances take no attributes\n"
+
+
+@pytest.mark.parametrize("library, expected", [
+    ("gevent", REFUSAL + "False\n" if PY2 else "True\n"),
+    ("eventlet", "True\n"),
+])
+def test_install_after_monkey_patch_serves_the_class_that_is_there_or_refuses_it(library, expected):
+    require(library)
+    assert run_python(PATCHED.format(patches=PATCHES[library], late_patches="")) == expected
+
+
+@pytest.mark.parametrize("library, is_ours", [("gevent", not PY2), ("eventlet", False)])
+def test_install_before_monkey_patch_leaves_the_classes_of_the_library_alone(library, is_ours):
+    require(library)
+    output = run_python(PATCHED.format(patches="", late_patches=PATCHES[library]))
+    assert output == "%s\n" % is_ours
+
+
 # What looks into the stream.
 
 def test_buffered_stream_has_no_sock_of_its_own_but_its_raw_has(impl, tcp_pair):

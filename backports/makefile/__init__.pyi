@@ -2,7 +2,12 @@ import io
 import socket
 from types import TracebackType
 from typing import Any, Optional, Type, TypeVar, Union, overload
-from typing_extensions import Literal
+from typing_extensions import Buffer, Literal
+
+__all__ = [
+    "Installation", "SocketIO", "__version__", "backport_makefile", "implementation", "install",
+    "uninstall",
+]
 
 __version__: str
 implementation: Literal["c", "python"]
@@ -11,22 +16,37 @@ _RawMode = Literal["r", "w", "rw", "rb", "wb", "rwb"]
 _ReadMode = Literal["b", "rb", "br"]
 _WriteMode = Literal["wb", "bw"]
 _ReadWriteMode = Literal["rwb", "rbw", "wrb", "wbr", "brw", "bwr"]
+_BinaryMode = Union[_ReadMode, _WriteMode, _ReadWriteMode]
 _TextMode = Literal["r", "w", "rw", "wr", ""]
+_BinaryStream = Union[SocketIO, io.BufferedReader, io.BufferedWriter, io.BufferedRWPair]
 _Self = TypeVar("_Self")
 
 class SocketIO(socket.SocketIO):
     def __init__(self, sock: Any, mode: _RawMode) -> None: ...
+    # The interpreter's take their argument by keyword too; ours do not (difference 14).
+    def readinto(self, b: Buffer, /) -> Optional[int]: ...  # pyright: ignore
+    def write(self, b: Buffer, /) -> Optional[int]: ...  # pyright: ignore
 
-# *self* is any object with the methods that the stream will use; a Protocol would ask for more than is needed.
+# *self* is any object with the methods that its streams use: see protocols.pyi.  The streams for
+# both ways come before those for one, as in the interpreter's own.
 @overload
 def backport_makefile(
     self: Any,
-    mode: Union[_ReadMode, _WriteMode, _ReadWriteMode],
+    mode: _BinaryMode,
     buffering: Literal[0],
     encoding: Optional[str] = None,
     errors: Optional[str] = None,
     newline: Optional[str] = None,
 ) -> SocketIO: ...
+@overload
+def backport_makefile(
+    self: Any,
+    mode: _ReadWriteMode,
+    buffering: Optional[Literal[-1, 1]] = None,
+    encoding: Optional[str] = None,
+    errors: Optional[str] = None,
+    newline: Optional[str] = None,
+) -> io.BufferedRWPair: ...
 @overload
 def backport_makefile(
     self: Any,
@@ -48,21 +68,12 @@ def backport_makefile(
 @overload
 def backport_makefile(
     self: Any,
-    mode: _ReadWriteMode,
-    buffering: Optional[Literal[-1, 1]] = None,
+    mode: _BinaryMode,
+    buffering: Optional[int],
     encoding: Optional[str] = None,
     errors: Optional[str] = None,
     newline: Optional[str] = None,
-) -> io.BufferedRWPair: ...
-@overload
-def backport_makefile(
-    self: Any,
-    mode: Union[_ReadMode, _WriteMode, _ReadWriteMode],
-    buffering: int,
-    encoding: Optional[str] = None,
-    errors: Optional[str] = None,
-    newline: Optional[str] = None,
-) -> io.IOBase: ...
+) -> _BinaryStream: ...
 @overload
 def backport_makefile(
     self: Any,
@@ -72,8 +83,17 @@ def backport_makefile(
     errors: Optional[str] = None,
     newline: Optional[str] = None,
 ) -> io.TextIOWrapper: ...
+@overload
+def backport_makefile(
+    self: Any,
+    mode: str,
+    buffering: Optional[int] = None,
+    encoding: Optional[str] = None,
+    errors: Optional[str] = None,
+    newline: Optional[str] = None,
+) -> Union[_BinaryStream, io.TextIOWrapper]: ...
 
-class _Installation:
+class Installation:
     def __enter__(self: _Self) -> _Self: ...
     def __exit__(
         self,
@@ -82,5 +102,5 @@ class _Installation:
         traceback: Optional[TracebackType],
     ) -> None: ...
 
-def install(cls: Optional[type] = None) -> _Installation: ...
+def install(cls: Optional[type] = None, warn: bool = True) -> Installation: ...
 def uninstall(cls: Optional[type] = None) -> None: ...

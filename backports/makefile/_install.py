@@ -1,11 +1,14 @@
 """`install` and `uninstall`: put our makefile in the place of the interpreter's own, and back.
 
-Each attribute that is set is remembered once, with what its owner's own ``__dict__`` held before, however many
-installations need it; the last one to go writes that back, or deletes what was not there.
+Each attribute that is set is remembered once, with what its owner's own ``__dict__`` held before,
+however many installations need it; the last one to go writes that back, or deletes what was not
+there.
 """
 from __future__ import absolute_import  # 2.7 would look for each module in this package first
 
+import os
 import socket
+import sys
 import types
 
 import _socket
@@ -15,6 +18,7 @@ try:
 except ImportError:  # 2.7
     from thread import allocate_lock
 
+WARN_VARIABLE = "BACKPORTS_MAKEFILE_WARN"
 ABSENT = object()
 COUNTER_NAMES = ("_makefile_refs", "_io_refs", "_decref_socketios")
 
@@ -23,7 +27,12 @@ class OldStyle:
     """A class of the old style on 2.7."""
 
 
-# Keyed by identity, which stays theirs while they are held here: a metaclass may make its classes unhashable.
+# The interpreter's own classes, whose sockets have a counter or need none.  What a library has put
+# into socket.socket is none of them.
+OWN_CLASSES = (_socket.socket, getattr(socket, "_socketobject", _socket.socket))
+
+# Keyed by identity, which stays theirs while they are held here: a metaclass may make its classes
+# unhashable.
 installations = {}  # id(cls) -> Installation; cls None is the whole process
 attributes = {}  # (id(owner), name) -> Attribute
 lock = allocate_lock()
@@ -46,106 +55,121 @@ class Attribute(object):
 
 
 class Installation(object):
-    """What one `install` did; as a context manager it takes it back at the end.
+    """What one `install` did.  As a context manager it takes that back at the end of the ``with``.
 
-    That of an `install` that found its work done takes nothing back: that is for the first one, or for `uninstall`.
+    An `install` that finds its work done gives one that takes nothing back: that is for the first
+    one, or for `uninstall`.
     """
 
     def __init__(self, cls):
-        self.cls = cls
-        self.attributes = []
+        self._cls = cls
+        self._attributes = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc_info):
         with lock:
-            if installations.get(id(self.cls)) is self:
-                self.undo()
+            if installations.get(id(self._cls)) is self:
+                self._undo()
 
-    def set(self, owner, name, value):
+    def _set(self, owner, name, value):
         key = id(owner), name
         attribute = attributes.get(key) or Attribute(owner, name)
-        self.attributes.append(attribute)  # first: whatever fails from here on, undo() puts right
+        self._attributes.append(attribute)  # first: whatever fails from here on, _undo() puts right
         attribute.holders += 1
         attributes[key] = attribute
         setattr(owner, name, value)
 
-    def undo(self):
+    def _undo(self):
         """Put everything back.  What fails in here can be tried again."""
-        while self.attributes:
-            attribute = self.attributes[-1]
+        while self._attributes:
+            attribute = self._attributes[-1]
             if attribute.holders == 1:
                 attribute.restore()
                 attributes.pop((id(attribute.owner), attribute.name), None)
             attribute.holders -= 1
-            self.attributes.pop()
-        installations.pop(id(self.cls), None)
+            self._attributes.pop()
+        installations.pop(id(self._cls), None)
 
 
-def install(cls=None):
-    """install(cls=None): use our makefile in the whole process, or in one socket-like class.
+def install(cls=None, warn=True):
+    """install(cls=None, warn=True): use our makefile in the whole process, or in one class.
 
-    Without *cls*: sets `socket.socket.makefile` and, on 3.x, `socket.SocketIO`.  Sockets that exist already follow;
-    modules that took either name before keep what they took.
+    Without *cls*: sets `socket.socket.makefile` and, on 3.x, `socket.SocketIO`.  Sockets that exist
+    already follow. Modules that took either name before keep what they took.
 
-    With *cls*, a class (2.7: of the old style too): sets its `makefile`.  A class that does not count its open streams
-    gets a counter, ``_makefile_refs = 0`` and a `_decref_socketios` that only counts down: its own `close` does not wait
-    for open streams.  TypeError if it is no class, or one whose attributes, or whose instances', cannot be set.
+    With *cls*, a class (2.7: of the old style too): sets its `makefile`.
 
-    Returns a handle, a context manager that takes it all back at the end of the ``with``.  Installing twice is the same
-    as once: one `uninstall` restores what was there, and the handle of the second does nothing.
+    A class that does not count its open streams gets a counter, ``_makefile_refs = 0`` and a
+    `_decref_socketios` that only counts down: its own `close` does not wait for open streams.  That
+    holds for the class that stands in `socket.socket`, too, if a library has put its own there.
+    TypeError if *cls* is no class, or if the attributes of the class, or of its instances, cannot
+    be set.
 
-    **Source:** `socket.socket.makefile`, `socket.SocketIO` and `socket.socket._decref_socketios` of CPython 3.6 to 3.13.
+    Returns an `Installation`, a context manager that takes it all back at the end of the ``with``.
+    Installing twice is the same as once: one `uninstall` restores what was there, and the handle of
+    the second does nothing.
+
+    RuntimeWarning, once: without *cls*, if there is no C extension and the interpreter has a
+    makefile of its own, which is then the faster one.  ``warn=False`` silences it,
+    ``BACKPORTS_MAKEFILE_WARN=0`` in the environment too.
+
+    **Source:** `socket.socket.makefile`, `socket.SocketIO` and `socket.socket._decref_socketios` of
+    CPython 3.6 to 3.15.
     """
     from . import SocketIO, backport_makefile  # at each call: the public names decide
 
     if cls is not None and not isinstance(cls, (type, type(OldStyle))):
         raise TypeError("install() needs a class, not %r" % type(cls).__name__)
+    if cls is None and warn:
+        warn_of_python()
     with lock:
         installation = Installation(cls)
         if id(cls) in installations:
             return installation
         try:
-            if cls is None:
-                installation.set(socket.socket, "makefile", backport_makefile)
-                if hasattr(socket, "SocketIO"):
-                    installation.set(socket, "SocketIO", SocketIO)
-            else:
-                needs_counter = not counts_streams(cls)
-                if needs_counter and not getattr(cls, "__dictoffset__", 1):
-                    raise TypeError("install() cannot give %r a counter: its instances take no attributes" % cls.__name__)
-                installation.set(cls, "makefile", backport_makefile)
-                if needs_counter:
-                    installation.set(cls, "_makefile_refs", 0)
-                    installation.set(cls, "_decref_socketios", _decref_socketios)
+            owner = socket.socket if cls is None else cls
+            needs_counter = not counts_streams(owner)
+            if needs_counter and not getattr(owner, "__dictoffset__", 1):
+                raise TypeError("install() cannot give %s.%s a counter: its instances take no"
+                                " attributes" % (owner.__module__, owner.__name__))
+            installation._set(owner, "makefile", backport_makefile)
+            if needs_counter:
+                installation._set(owner, "_makefile_refs", 0)
+                installation._set(owner, "_decref_socketios", _decref_socketios)
+            if cls is None and hasattr(socket, "SocketIO"):
+                installation._set(socket, "SocketIO", SocketIO)
             installations[id(cls)] = installation
         except BaseException:
-            installation.undo()
+            installation._undo()
             raise
         return installation
 
 
 def uninstall(cls=None):
-    """uninstall(cls=None): take back what `install` with the same argument did; nothing if it did nothing.
+    """uninstall(cls=None): take back what `install` with the same argument did; nothing if it did
+    nothing.
 
-    Every attribute is again what it was, or gone if the class itself did not have it.  Streams that exist go on.
+    Every attribute is again what it was, or gone if the class itself did not have it.  Streams that
+    exist go on.
 
     **Source:** this package's own `install`.
     """
     with lock:
         installation = installations.get(id(cls))
         if installation is not None:
-            installation.undo()
+            installation._undo()
 
 
 def counts_streams(cls):
     """Whether the sockets of *cls* have a counter of their own, or need none.
 
-    Most classes make the counter in `__init__`, where no look-up on the class can see it: but then some method's code
-    names it.  A counter that a base class has from us is not its own, and may go before this class does.
+    Most classes make the counter in `__init__`, where no look-up on the class can see it: but then
+    some method's code names it.  A counter that a base class has from us is not its own, and may go
+    before this class does.
     """
-    if isinstance(cls, type) and issubclass(cls, (_socket.socket, socket.socket)):
+    if isinstance(cls, type) and issubclass(cls, OWN_CLASSES):
         return True
     names = set()
     for base in get_bases(cls):
@@ -154,7 +178,7 @@ def counts_streams(cls):
             for code in find_codes(value):
                 if code is _decref_socketios.__code__:
                     return False
-                names.update(getattr(code, "co_names", ()))  # PyPy's builtins have a code of their own kind
+                names.update(getattr(code, "co_names", ()))  # the code of PyPy's builtins has none
     return not names.isdisjoint(COUNTER_NAMES)
 
 
@@ -166,13 +190,17 @@ def get_bases(cls):
 
 
 def find_codes(value):
-    """The code objects in an attribute of a class, without asking it: it may be a descriptor that does anything."""
+    """The code objects in an attribute of a class.
+
+    The attribute is not asked: it may be a descriptor that does anything.
+    """
     if isinstance(value, (staticmethod, classmethod)):
         value = value.__func__
     parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
     for function in parts:
         seen = []
-        while isinstance(function, types.FunctionType) and function not in seen:  # what wraps itself has no end
+        # A function that wraps itself has no end.
+        while isinstance(function, types.FunctionType) and function not in seen:
             seen.append(function)
             yield function.__code__
             function = vars(function).get("__wrapped__")
@@ -182,3 +210,49 @@ def _decref_socketios(self):
     """Count one open stream less."""
     if self._makefile_refs > 0:
         self._makefile_refs -= 1
+
+
+# --- Warnings -------------------------------------------------------------------------------------
+
+has_warned = False
+
+
+def warn(sentence, stacklevel=2):
+    """Give a RuntimeWarning, unless BACKPORTS_MAKEFILE_WARN=0."""
+    if os.environ.get(WARN_VARIABLE) != "0":
+        import warnings
+
+        warnings.warn(sentence, RuntimeWarning, stacklevel + 1)
+
+
+def warn_of_python():
+    """For install(): say once that the interpreter's own makefile is faster than the implementation
+    in use.
+
+    Not on 2.7, which has none, and not if the environment asks for this implementation.
+    """
+    global has_warned
+    from . import _reason
+
+    is_chosen = not _reason or _reason.startswith("BACKPORTS_MAKEFILE_")
+    if has_warned or is_chosen or not hasattr(socket, "SocketIO"):
+        return
+    warn("install() puts the pure-Python implementation of backports.makefile (%s) in the place of"
+         " the interpreter's own makefile, which is faster. %s install(warn=False) or %s=0 silences"
+         " this warning." % (_reason, get_cure(_reason), WARN_VARIABLE), 3)
+    has_warned = True
+
+
+def get_cure(reason):
+    """What to do about the reason why it is not C, in sentences; "" where there is nothing to do."""
+    if "__pypy__" in sys.builtin_module_names:
+        return "PyPy gets this implementation alone."
+    if not reason or reason.startswith("BACKPORTS_MAKEFILE_"):
+        return ""
+    if sys.version_info[0] == 2:
+        debian, fedora = "python2.7-dev", "python2.7"  # Fedora's has the headers in it
+    else:
+        debian, fedora = "python%d.%d-dev" % sys.version_info[:2], "python3-devel"
+    return ("Install a C compiler and Python's headers (Debian: gcc, libc6-dev, %s; Fedora: gcc,"
+            " %s), then this package again: pip install --no-cache-dir --force-reinstall"
+            " backports.makefile." % (debian, fedora))
