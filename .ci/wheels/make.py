@@ -1,0 +1,266 @@
+"""Make and check the archives of a release: the sdist, and a wheel for each interpreter on PATH.
+
+make.py [--machine MACHINE] [--tests] [INTERPRETER...]
+
+Everything is built twice, and has to come out the same to the last bit.  Each wheel is approved by
+auditwheel, installed with nothing but itself into a fresh environment where no compiler is to be
+found, and checked there by the package's self-check.  What passes all of it goes to dist/.
+
+Run by tox, which installs what this needs.  For another machine than this one the wheels are
+cross-compiled, and checked by an emulator if WHEEL_EMULATOR says how to run that machine's Python.
+"""
+import argparse
+import collections
+import glob
+import gzip
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+NAMES = ["python2.7"] + [
+    "python3.%d%s" % (minor, flavour) for minor in range(6, 20) for flavour in ("", "t")]
+ABOUT = """
+import platform, sys, sysconfig
+if platform.python_implementation() == "CPython" and not hasattr(sys, "gettotalrefcount"):
+    print("%d %d" % sys.version_info[:2])
+    print(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+"""
+TEST_DEPENDENCIES = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis"]
+
+Interpreter = collections.namedtuple("Interpreter", "name path version suffix")
+
+
+def run(command, **options):
+    """Run a command, and show what it said only if it fails."""
+    process = subprocess.run(
+        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", **options)
+    if process.returncode:
+        sys.exit("%s\nexit status %d of: %s" % (process.stdout, process.returncode, command))
+    return process.stdout
+
+
+def get_epoch():
+    """The time that all archives bear: SOURCE_DATE_EPOCH, or that of the last commit."""
+    if not os.environ.get("SOURCE_DATE_EPOCH"):
+        git = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=TOP, stdout=subprocess.PIPE)
+        os.environ["SOURCE_DATE_EPOCH"] = git.stdout.decode().strip() or "1767225600"
+    return int(os.environ["SOURCE_DATE_EPOCH"])
+
+
+def find_interpreters(names):
+    """Those of the names that are on PATH as a CPython; a shim of an interpreter manager is none."""
+    found = []
+    for name in names or NAMES:
+        path = shutil.which(name)
+        about = path and subprocess.run([path, "-c", ABOUT], stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, universal_newlines=True)
+        if about and about.returncode == 0 and about.stdout:
+            version, suffix = about.stdout.splitlines()
+            version = tuple(int(part) for part in version.split())
+            found.append(Interpreter(os.path.basename(name), path, version, suffix))
+        elif names:
+            sys.exit("%s is no CPython that can be run" % name)
+    if not found:
+        sys.exit("no interpreter is on PATH by its own name (python2.7, python3.6 ...)")
+    return found
+
+
+# --- Building ---------------------------------------------------------------------------------------
+
+def copy_sources(target):
+    """The tree as it is now, less what git ignores."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    git = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if git.returncode:  # it comes from an sdist
+        ignored = shutil.ignore_patterns(".tox", ".venv*", "build", "dist", "*.egg-info", "*.so")
+        shutil.copytree(TOP, target, ignore=ignored)
+        return
+    for name in git.stdout.decode().split("\0"):
+        source = os.path.join(TOP, name)
+        if name and os.path.isfile(source):
+            os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
+            shutil.copy(source, os.path.join(target, name))
+
+
+def make_sdist(folder, epoch):
+    """The sdist, in an archive that depends on nothing but its contents; its path."""
+    with tempfile.TemporaryDirectory() as work:
+        sources, made = os.path.join(work, "sources"), os.path.join(work, "made")
+        copy_sources(sources)
+        run([sys.executable, "setup.py", "-q", "sdist", "--dist-dir", made], cwd=sources)
+        name, = os.listdir(made)
+        target = os.path.join(folder, name)
+        with tarfile.open(os.path.join(made, name)) as archive, open(target, "wb") as stream, \
+                gzip.GzipFile("", "wb", mtime=epoch, fileobj=stream) as packed, \
+                tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tidy:
+            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+                member.mtime, member.uid, member.gid, member.uname, member.gname = epoch, 0, 0, "", ""
+                member.mode = 0o755 if member.mode & 0o100 else 0o644
+                member.pax_headers = {}
+                tidy.addfile(member, archive.extractfile(member) if member.isreg() else None)
+    return target
+
+
+def make_environment(interpreter, folder):
+    """An environment of the interpreter, with the pip that comes with it if it has one."""
+    if interpreter.version >= (3, 12):
+        run([interpreter.path, "-m", "venv", folder])
+    else:
+        run([sys.executable, "-m", "virtualenv", "-q", "-p", interpreter.path, folder])
+    return os.path.join(folder, "bin", "python")
+
+
+def get_compiler(interpreter, machine, work):
+    """The command that compiles for the machine, and the oldest platform that it compiles for."""
+    import ziglang
+
+    zig = os.path.join(os.path.dirname(ziglang.__file__), "zig")
+    # Python.h of 3.8 and older includes crypt.h, which zig has not; nothing of it is used.
+    empty = os.path.join(work, "empty")
+    os.makedirs(empty, exist_ok=True)
+    open(os.path.join(empty, "crypt.h"), "w").close()
+    options = " cc -fno-sanitize=undefined -idirafter %s -target %s" % (
+        empty, {"i686": "x86"}.get(machine, machine))
+    # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other machines.
+    if interpreter.version < (3, 7) and machine in ("x86_64", "i686"):
+        return zig + options + "-linux-gnu.2.5", "manylinux1_" + machine
+    if machine != platform.machine():
+        return zig + options + "-linux-gnu.2.17", "manylinux2014_" + machine
+    return os.environ.get("CC") or "gcc", "manylinux2014_" + machine
+
+
+def make_wheel(interpreter, machine, sdist, folder):
+    """The wheel of an interpreter for a machine, approved by auditwheel; its path."""
+    with tempfile.TemporaryDirectory() as work:
+        python = make_environment(interpreter, os.path.join(work, "environment"))
+        compiler, target = get_compiler(interpreter, machine, work)
+        wrapper = os.path.join(HERE, "cc")
+        environment = dict(
+            os.environ, BACKPORTS_MAKEFILE_C="require", WHEEL_CC=compiler, CC=wrapper,
+            LDSHARED=wrapper + " -shared", CFLAGS="-g0", LDFLAGS="-Wl,-s -Wl,--build-id=none",
+            ZIG_GLOBAL_CACHE_DIR=os.path.join(tempfile.gettempdir(), "zig-of-wheels"))
+        if machine != platform.machine():
+            environment["_PYTHON_HOST_PLATFORM"] = "linux-" + machine
+            environment["SETUPTOOLS_EXT_SUFFIX"] = interpreter.suffix.replace(
+                platform.machine(), machine)
+        run([python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-cache-dir", "-w", work, sdist],
+            env=environment, cwd=work)
+        wheel, = glob.glob(os.path.join(work, "*.whl"))
+        repaired = os.path.join(work, "repaired")
+        run([sys.executable, "-m", "auditwheel", "repair", "--plat", target, "-w", repaired, wheel])
+        wheel, = glob.glob(os.path.join(repaired, "*.whl"))
+        return shutil.copy(wheel, folder)
+
+
+# --- Checking ---------------------------------------------------------------------------------------
+
+def check_wheel(interpreter, wheel):
+    """Install the wheel where there is no compiler, and let it check itself; the first line of that."""
+    with tempfile.TemporaryDirectory() as work:
+        folder = os.path.join(work, "environment")
+        environment = {"PATH": os.path.join(folder, "bin"), "CC": "/nonexistent/cc", "LANG": "C.UTF-8",
+                       "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c", "HOME": work}
+        install = ["-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-index",
+                   "--no-deps"]
+        if interpreter.version >= (3,):
+            run([interpreter.path, "-m", "venv", folder])  # with the pip that comes with it
+            python = os.path.join(folder, "bin", "python")
+            run([python] + install + [wheel], env=environment, cwd=work)
+        else:  # its own pip, into an environment that virtualenv makes
+            python = make_environment(interpreter, folder)
+            run([interpreter.path] + install + ["--prefix", folder, wheel], env=environment, cwd=work)
+        alone = ["-I"] if interpreter.version >= (3,) else []
+        report = run([python] + alone + ["-m", "backports.makefile"], env=environment, cwd=work)
+        return report.splitlines()[0]
+
+
+def check_foreign_wheel(interpreter, wheel, emulator):
+    """The same for another machine, whose Python an emulator runs; None for another version of it."""
+    emulator = emulator.split()
+    about = run(emulator + ["-c", ABOUT]).splitlines()
+    if about[0] != "%d %d" % interpreter.version or interpreter.name.endswith("t"):
+        return None
+    with tempfile.TemporaryDirectory() as work:
+        run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", work,
+             "--only-binary", ":all:", "--python-version", "%d.%d" % interpreter.version, "--platform",
+             os.path.basename(wheel)[:-len(".whl")].rpartition(".")[2].partition("-")[2]
+             or os.path.basename(wheel)[:-len(".whl")].rpartition("-")[2].split(".")[0], wheel])
+        environment = {"PYTHONPATH": work, "PATH": "/nonexistent", "LANG": "C.UTF-8",
+                       "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c"}
+        report = run(emulator + ["-m", "backports.makefile"], env=environment, cwd=work)
+        return report.splitlines()[0]
+
+
+def run_tests(interpreter, wheel, sdist):
+    """The whole suite of the sdist, on the wheel; its last line."""
+    with tempfile.TemporaryDirectory() as work:
+        python = make_environment(interpreter, os.path.join(work, "environment"))
+        run([python, "-m", "pip", "install", "-q"] + TEST_DEPENDENCIES)
+        run([python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", wheel])
+        with tarfile.open(sdist) as archive:
+            archive.extractall(work)
+        tests, = glob.glob(os.path.join(work, "*", "tests"))
+        environment = dict(os.environ, BACKPORTS_MAKEFILE_C="require", PYTHONDONTWRITEBYTECODE="1")
+        run([python, "installed.py"], cwd=tests, env=environment)
+        report = run([python, "-m", "pytest", "-q", "--timeout=300", "--timeout-method=thread",
+                      "--reruns=1"], cwd=tests, env=environment)
+        return report.rstrip().splitlines()[-1]
+
+
+def get_digest(path):
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make and check the archives of a release.")
+    parser.add_argument("--machine", default=platform.machine(), help="x86_64, i686 or aarch64")
+    parser.add_argument("--tests", action="store_true", help="run the tests from the last wheel")
+    parser.add_argument("interpreters", nargs="*", help="names or paths; otherwise all on PATH")
+    options = parser.parse_args()
+    epoch = get_epoch()
+    interpreters = find_interpreters(options.interpreters)
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        first, second = [os.path.join(work, name) for name in ("first", "second")]
+        os.mkdir(first)
+        os.mkdir(second)
+        sdist = make_sdist(first, epoch)
+        if get_digest(sdist) != get_digest(make_sdist(second, epoch)):
+            sys.exit("the sdist comes out differently the second time")
+        rows.append((os.path.basename(sdist), "the same twice"))
+        for interpreter in interpreters:
+            print("%s for %s" % (interpreter.name, options.machine), flush=True)
+            wheel = make_wheel(interpreter, options.machine, sdist, first)
+            again = make_wheel(interpreter, options.machine, sdist, second)
+            if os.path.basename(again) != os.path.basename(wheel) or get_digest(again) != get_digest(wheel):
+                sys.exit("%s comes out differently the second time" % os.path.basename(wheel))
+            emulator = os.environ.get("WHEEL_EMULATOR")
+            if options.machine == platform.machine():
+                said = check_wheel(interpreter, wheel)
+            else:
+                said = check_foreign_wheel(interpreter, wheel, emulator) if emulator else None
+            rows.append((os.path.basename(wheel), "the same twice; " + (said or "not run here")))
+        if options.tests:
+            rows.append(("the tests, from it", run_tests(interpreters[-1], wheel, sdist)))
+        dist = os.path.join(TOP, "dist")
+        os.makedirs(dist, exist_ok=True)
+        for path in glob.glob(os.path.join(first, "*")):
+            shutil.copy(path, dist)
+    run([sys.executable, "-m", "twine", "check", "--strict"] + [
+        os.path.join(dist, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
+    print()
+    for row in rows:
+        print("%s\n    %s" % row)
+
+
+if __name__ == "__main__":
+    main()
