@@ -14,6 +14,7 @@ import collections
 import glob
 import gzip
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -32,6 +33,8 @@ if platform.python_implementation() == "CPython" and not hasattr(sys, "gettotalr
     print("%d %d" % sys.version_info[:2])
     print(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
 """
+# Whole: newer setuptools take them in place of the interpreter's own, older ones add them to those.
+CFLAGS = "-O3 -DNDEBUG -fwrapv -fno-strict-aliasing -g0"
 TEST_DEPENDENCIES = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis"]
 
 Interpreter = collections.namedtuple("Interpreter", "name path version suffix")
@@ -80,7 +83,8 @@ def copy_sources(target):
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     git = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if git.returncode:  # it comes from an sdist
-        ignored = shutil.ignore_patterns(".tox", ".venv*", "build", "dist", "*.egg-info", "*.so")
+        ignored = shutil.ignore_patterns(
+            ".git", ".tox", ".venv*", "build", "dist", "*.egg-info", "*.so", "__pycache__")
         shutil.copytree(TOP, target, ignore=ignored)
         return
     for name in git.stdout.decode().split("\0"):
@@ -124,16 +128,16 @@ def get_compiler(interpreter, machine, work):
     zig's, which links to the names of as old a C library as it is told.  The compiler of the system
     links to those of the system's: pthread_once moved in 2.34.
     """
-    import ziglang
-
+    zig = importlib.util.find_spec("ziglang").submodule_search_locations[0] + "/zig"
     # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other machines.
     is_old = interpreter.version < (3, 7) and machine in ("x86_64", "i686")
     # Python.h of 3.8 and older includes crypt.h, which zig has not; nothing of it is used.
     empty = os.path.join(work, "empty")
     os.makedirs(empty, exist_ok=True)
     open(os.path.join(empty, "crypt.h"), "w").close()
-    command = "%s cc -fno-sanitize=undefined -idirafter %s -target %s-linux-gnu.%s" % (
-        os.path.join(os.path.dirname(ziglang.__file__), "zig"), empty,
+    # Debian has a part of Python's headers under a name that is relative to /usr/include.
+    command = "%s cc -fno-sanitize=undefined -idirafter %s -idirafter /usr/include" % (zig, empty)
+    command += " -target %s-linux-gnu.%s" % (
         {"i686": "x86"}.get(machine, machine), "2.5" if is_old else "2.17")
     return command, ("manylinux1_" if is_old else "manylinux2014_") + machine
 
@@ -146,7 +150,7 @@ def make_wheel(interpreter, machine, sdist, folder):
         wrapper = os.path.join(HERE, "cc")
         environment = dict(
             os.environ, BACKPORTS_MAKEFILE_C="require", WHEEL_CC=compiler, CC=wrapper,
-            LDSHARED=wrapper + " -shared", CFLAGS="-g0", LDFLAGS="-Wl,-s -Wl,--build-id=none",
+            LDSHARED=wrapper + " -shared", CFLAGS=CFLAGS, LDFLAGS="-Wl,-s -Wl,--build-id=none",
             ZIG_GLOBAL_CACHE_DIR=os.path.join(tempfile.gettempdir(), "zig-of-wheels"))
         if machine != platform.machine():
             environment["_PYTHON_HOST_PLATFORM"] = "linux-" + machine
@@ -262,8 +266,9 @@ def main():
         os.makedirs(dist, exist_ok=True)
         for path in glob.glob(os.path.join(first, "*")):
             shutil.copy(path, dist)
-    run([sys.executable, "-m", "twine", "check", "--strict"] + [
-        os.path.join(dist, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
+    if importlib.util.find_spec("twine"):  # it cannot be had on each machine
+        run([sys.executable, "-m", "twine", "check", "--strict"] + [
+            os.path.join(dist, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
     print()
     for row in rows:
         print("%s\n    %s" % row)
