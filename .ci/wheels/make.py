@@ -1,13 +1,15 @@
 """Make and check the archives of a release: the sdist, and a wheel for each interpreter on PATH.
 
 make.py [--machine MACHINE] [--tests] [INTERPRETER...]
+make.py --check INTERPRETER...
 
 Everything is built twice, and has to come out the same to the last bit.  Each wheel is approved by
 auditwheel, installed with nothing but itself into a fresh environment where no compiler is to be
 found, and checked there by the package's self-check.  What passes all of it goes to dist/.
 
 Run by tox, which installs what this needs.  For another machine than this one the wheels are
-cross-compiled, and checked by an emulator if WHEEL_EMULATOR says how to run that machine's Python.
+cross-compiled and not checked; --check, run there with nothing but the standard library, does that
+to the wheels that are in dist/.
 """
 import argparse
 import collections
@@ -25,6 +27,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+DIST = os.path.join(TOP, "dist")
 NAMES = ["python2.7"] + [
     "python3.%d%s" % (minor, flavour) for minor in range(6, 20) for flavour in ("", "t")]
 ABOUT = """
@@ -59,7 +62,7 @@ def get_epoch():
 
 
 def find_interpreters(names):
-    """Those of the names that are on PATH as a CPython; a shim of an interpreter manager is none."""
+    """Those of the names that are on PATH as a CPython.  A shim of a version manager is none."""
     found = []
     for name in names or NAMES:
         path = shutil.which(name)
@@ -76,7 +79,7 @@ def find_interpreters(names):
     return found
 
 
-# --- Building ---------------------------------------------------------------------------------------
+# --- Building -------------------------------------------------------------------------------------
 
 def copy_sources(target):
     """The tree as it is now, less what git ignores."""
@@ -106,7 +109,8 @@ def make_sdist(folder, epoch):
                 gzip.GzipFile("", "wb", mtime=epoch, fileobj=stream) as packed, \
                 tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tidy:
             for member in sorted(archive.getmembers(), key=lambda member: member.name):
-                member.mtime, member.uid, member.gid, member.uname, member.gname = epoch, 0, 0, "", ""
+                member.mtime = epoch
+                member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
                 member.mode = 0o755 if member.mode & 0o100 else 0o644
                 member.pax_headers = {}
                 tidy.addfile(member, archive.extractfile(member) if member.isreg() else None)
@@ -129,7 +133,8 @@ def get_compiler(interpreter, machine, work):
     links to those of the system's: pthread_once moved in 2.34.
     """
     zig = importlib.util.find_spec("ziglang").submodule_search_locations[0] + "/zig"
-    # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other machines.
+    # The pips that come with 2.7 and 3.6 know no platform but manylinux1, which has no other
+    # machines.
     is_old = interpreter.version < (3, 7) and machine in ("x86_64", "i686")
     # Python.h of 3.8 and older includes crypt.h, which zig has not; nothing of it is used.
     empty = os.path.join(work, "empty")
@@ -171,14 +176,15 @@ def make_wheel(interpreter, machine, sdist, folder):
         return shutil.copy(wheel, folder)
 
 
-# --- Checking ---------------------------------------------------------------------------------------
+# --- Checking -------------------------------------------------------------------------------------
 
 def check_wheel(interpreter, wheel):
-    """Install the wheel where there is no compiler, and let it check itself; the first line of that."""
+    """Install the wheel where there is no compiler; the first line of its self-check."""
     with tempfile.TemporaryDirectory() as work:
         folder = os.path.join(work, "environment")
-        environment = {"PATH": os.path.join(folder, "bin"), "CC": "/nonexistent/cc", "LANG": "C.UTF-8",
-                       "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c", "HOME": work}
+        environment = {
+            "PATH": os.path.join(folder, "bin"), "CC": "/nonexistent/cc", "HOME": work,
+            "LANG": "C.UTF-8", "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c"}
         install = ["-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-index",
                    "--no-deps"]
         if interpreter.version >= (3,):
@@ -187,26 +193,10 @@ def check_wheel(interpreter, wheel):
             run([python] + install + [wheel], env=environment, cwd=work)
         else:  # its own pip, into an environment that virtualenv makes
             python = make_environment(interpreter, folder)
-            run([interpreter.path] + install + ["--prefix", folder, wheel], env=environment, cwd=work)
+            install += ["--prefix", folder, wheel]
+            run([interpreter.path] + install, env=environment, cwd=work)
         alone = ["-I"] if interpreter.version >= (3,) else []
         report = run([python] + alone + ["-m", "backports.makefile"], env=environment, cwd=work)
-        return report.splitlines()[0]
-
-
-def check_foreign_wheel(interpreter, wheel, emulator):
-    """The same for another machine, whose Python an emulator runs; None for another version of it."""
-    emulator = emulator.split()
-    about = run(emulator + ["-c", ABOUT]).splitlines()
-    if about[0] != "%d %d" % interpreter.version or interpreter.name.endswith("t"):
-        return None
-    platforms = os.path.basename(wheel)[:-len(".whl")].rpartition("-")[2].split(".")
-    with tempfile.TemporaryDirectory() as work:
-        run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", work,
-             "--only-binary", ":all:", "--python-version", "%d.%d" % interpreter.version]
-            + ["--platform=" + name for name in platforms] + [wheel])
-        environment = {"PYTHONPATH": work, "PATH": "/nonexistent", "LANG": "C.UTF-8",
-                       "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c"}
-        report = run(emulator + ["-m", "backports.makefile"], env=environment, cwd=work)
         return report.splitlines()[0]
 
 
@@ -231,14 +221,21 @@ def get_digest(path):
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Make and check the archives of a release.")
-    parser.add_argument("--machine", default=platform.machine(), help="x86_64, i686 or aarch64")
-    parser.add_argument("--tests", action="store_true", help="run the tests from the last wheel")
-    parser.add_argument("interpreters", nargs="*", help="names or paths; otherwise all on PATH")
-    options = parser.parse_args()
+def check_all(interpreters):
+    """Check the wheels in dist/ for these interpreters and this machine; the rows to show."""
+    rows = []
+    for interpreter in interpreters:
+        pattern = "*-cp%d%d-*_%s.whl" % (interpreter.version + (platform.machine(),))
+        for wheel in glob.glob(os.path.join(DIST, pattern)):
+            rows.append((os.path.basename(wheel), check_wheel(interpreter, wheel)))
+    if not rows:
+        sys.exit("dist/ has no wheel for this machine")
+    return rows
+
+
+def make_all(interpreters, options):
+    """Make all archives, check them, and put them into dist/; the rows to show."""
     epoch = get_epoch()
-    interpreters = find_interpreters(options.interpreters)
     rows = []
     with tempfile.TemporaryDirectory() as work:
         first, second = [os.path.join(work, name) for name in ("first", "second")]
@@ -252,23 +249,33 @@ def main():
             print("%s for %s" % (interpreter.name, options.machine), flush=True)
             wheel = make_wheel(interpreter, options.machine, sdist, first)
             again = make_wheel(interpreter, options.machine, sdist, second)
-            if os.path.basename(again) != os.path.basename(wheel) or get_digest(again) != get_digest(wheel):
+            is_same = get_digest(again) == get_digest(wheel)
+            if not is_same or os.path.basename(again) != os.path.basename(wheel):
                 sys.exit("%s comes out differently the second time" % os.path.basename(wheel))
-            emulator = os.environ.get("WHEEL_EMULATOR")
+            said = "not run here"
             if options.machine == platform.machine():
                 said = check_wheel(interpreter, wheel)
-            else:
-                said = check_foreign_wheel(interpreter, wheel, emulator) if emulator else None
-            rows.append((os.path.basename(wheel), "the same twice; " + (said or "not run here")))
+            rows.append((os.path.basename(wheel), "the same twice; " + said))
         if options.tests:
             rows.append(("the tests, from it", run_tests(interpreters[-1], wheel, sdist)))
-        dist = os.path.join(TOP, "dist")
-        os.makedirs(dist, exist_ok=True)
+        os.makedirs(DIST, exist_ok=True)
         for path in glob.glob(os.path.join(first, "*")):
-            shutil.copy(path, dist)
+            shutil.copy(path, DIST)
     if importlib.util.find_spec("twine"):  # it cannot be had on each machine
         run([sys.executable, "-m", "twine", "check", "--strict"] + [
-            os.path.join(dist, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
+            os.path.join(DIST, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make and check the archives of a release.")
+    parser.add_argument("--machine", default=platform.machine(), help="x86_64, i686 or aarch64")
+    parser.add_argument("--tests", action="store_true", help="run the tests from the last wheel")
+    parser.add_argument("--check", action="store_true", help="check what is in dist/ already")
+    parser.add_argument("interpreters", nargs="*", help="names or paths; otherwise all on PATH")
+    options = parser.parse_args()
+    interpreters = find_interpreters(options.interpreters)
+    rows = check_all(interpreters) if options.check else make_all(interpreters, options)
     print()
     for row in rows:
         print("%s\n    %s" % row)
