@@ -18,6 +18,8 @@ from backports.makefile import __main__ as check
 check.KINDS = check.KINDS[16:24]
 check.MAIN_WORK = []
 check.PATIENCE_S = 0.5
+check.LOOK_AGAIN_S = 0.3
+check.MESSAGES = 2
 {sabotage}
 sys.exit(check.main(sys.argv[1:]))
 """
@@ -47,7 +49,7 @@ NEVER_RETURN = """
 check.LIMIT_S = 1
 check.FakeSocket.recv_into = lambda self, buf: threading.Event().wait(60)
 """
-LEAK_A_DESCRIPTOR = """
+LEAK_A_SOCKET = """
 original = socket.create_connection
 def create_connection(*args):
     sock = original(*args)
@@ -87,13 +89,16 @@ def test_selfcheck_healthy_prints_table_and_exits_0(impl):
     status, out = run(impl.name, "-m", "backports.makefile")
     assert status == 0, out
     lines = out.splitlines()
+    folder = os.path.dirname(os.path.realpath(backports.makefile.__file__))
     assert "implementation %s" % impl.name in lines[0] and "%d.%d" % sys.version_info[:2] in lines[0]
+    assert "from %s, " % folder in lines[0]
+    assert "1.20x means 1.2 times as fast as " in out
     shapes = ["rb", "rb unbuffered", "wb", "wb unbuffered", "rwb", "rwb unbuffered", "r", "w", "rw"]
     table = [line for line in lines if line[:16].strip() in shapes]
     assert [line[:16].strip() for line in table] == shapes
     assert all(line.count(" ok ") == 4 and line.count("x ") == 4 for line in (line + " " for line in table))
     assert "NOT OK" not in out and "WRONG" not in out
-    assert lines[-1].startswith("All 36 kinds of stream carried every byte and left no descriptor open, in ")
+    assert lines[-1].startswith("All 36 kinds of stream carried every byte and left no socket open, in ")
 
 
 def test_selfcheck_json_tells_every_stream_and_the_main_ratios(impl):
@@ -115,6 +120,65 @@ def test_selfcheck_json_tells_every_stream_and_the_main_ratios(impl):
     assert report["seconds"] < 60  # a gross hang only: machines differ
 
 
+ANOTHER_FILE = """
+original = socket.create_connection
+def create_connection(*args):
+    files.append(open(os.devnull))
+    return original(*args)
+files = []
+socket.create_connection = create_connection
+"""
+CLOSE_LATER = """
+original = check.FakeSocket.close
+def close(self):
+    if not self.closed:
+        sock = self.sock
+        threading.Timer(0.1, lambda: sock.close()).start()
+    self.closed = True
+check.FakeSocket.close = close
+"""
+SLOW = """
+import time
+check.PATIENCE_S = 0.05
+original = check.exchange_http
+def exchange_http(ends, sock):
+    time.sleep(0.2)
+    return original(ends, sock)
+check.exchange_http = exchange_http
+check.EXCHANGES = [("HTTP", (check.HTTPPeer, exchange_http, "latin-1", ""))]
+"""
+
+
+@pytest.mark.parametrize("change", [ANOTHER_FILE, CLOSE_LATER, SLOW], ids=["another_file", "close_later", "slow"])
+def test_selfcheck_healthy_on_a_machine_of_its_own_kind_exits_0(impl, change):
+    """Other files may be opened, a socket may be closed a little later, and all may be slow."""
+    status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", change))
+    assert status == 0, out
+
+
+def test_selfcheck_without_c_says_why(impl):
+    if impl.name == "c":
+        pytest.skip("only the twin has a reason")
+    reason = "makefile._reason = 'because of a test'"
+    status, out = run("python", "-c", SABOTAGED.replace("{sabotage}", reason))
+    assert status == 0 and "implementation python (because of a test), from " in out.splitlines()[0]
+
+
+def test_selfcheck_that_hides_another_copy_names_it(tmp_path):
+    hidden = tmp_path / "backports" / "makefile"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text(u"")
+    status, out = run("python", "-c", SABOTAGED.replace("{sabotage}", "sys.path.append(%r)" % str(tmp_path)))
+    assert status == 0, out
+    assert out.splitlines()[1].startswith("This hides the package in %s: " % os.path.realpath(str(hidden)))
+
+
+def test_selfcheck_help_says_what_the_ratio_is_over():
+    out = subprocess.check_output([sys.executable, "-m", "backports.makefile", "--help"]).decode("ascii")
+    own = "socket._fileobject" if sys.version_info[0] == 2 else "the interpreter's own makefile"
+    assert "1.20x means" in out and own in " ".join(out.split())
+
+
 def test_selfcheck_unknown_option_exits_2_with_usage():
     process = subprocess.Popen([sys.executable, "-m", "backports.makefile", "--nonsense"], cwd=os.getcwd(),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -127,12 +191,12 @@ def test_selfcheck_unknown_option_exits_2_with_usage():
     (CHANGE_A_BYTE, "and they differ from byte "),
     (RAISE, "RuntimeError: sabotaged"),
     (SAY_NOTHING_CAME, "None"),
-    (NEVER_RETURN, "no end after 1 seconds"),
-    (LEAK_A_DESCRIPTOR, "1 descriptor is left open"),
+    (NEVER_RETURN, "no end after "),
+    (LEAK_A_SOCKET, "1 socket is left open"),
     (KEEP_THE_REFERENCE, "left open"),
     (DENY_THE_IMPLEMENTATION, "implementation: "),
     (GIVE_ANOTHER_STREAM, "makefile gave a BytesIO"),
-], ids=["lose_a_byte", "change_a_byte", "raise", "say_nothing_came", "never_return", "leak_a_descriptor",
+], ids=["lose_a_byte", "change_a_byte", "raise", "say_nothing_came", "never_return", "leak_a_socket",
         "keep_the_reference", "deny_the_implementation", "give_another_stream"])
 def test_selfcheck_sabotaged_exits_1_with_a_sentence(impl, sabotage, sentence):
     script = SABOTAGED.replace("{sabotage}", sabotage)
@@ -166,7 +230,7 @@ def create_connection(*args):
 socket.create_connection = create_connection
 """
     status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", keep))
-    assert status == 1 and "1 descriptor is left open" in out
+    assert status == 1 and "1 socket is left open" in out
 
 
 def test_selfcheck_twin_that_drops_a_byte_exits_1():

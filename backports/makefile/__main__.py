@@ -1,12 +1,17 @@
 """The self-check: ``python -m backports.makefile [--json]``.
 
-Every kind of stream carries a real HTTP exchange (the peer is the standard library's server) and a line protocol over
-loopback TCP, on a socket of the standard library and on a fake one.  Every byte is compared, and after each exchange every
-descriptor must be closed again.  Then each stream is timed beside the interpreter's own makefile (on 2.7: its
-``socket._fileobject``), in turns; the ratio of the best times is printed, and above 1 is faster than the interpreter's own.
+Every kind of stream carries a real HTTP exchange (the peer is the standard library's server) and a
+line protocol over loopback TCP, on a socket of the standard library and on a fake one.  Every byte
+is compared, and after each exchange every socket must be closed again.  Then each stream is timed
+beside the interpreter's own makefile (on 2.7: its ``socket._fileobject``), in turns; the ratio of
+the best times is printed, and above 1 is faster than the interpreter's own.
 
-The exit status is 0 when all is well; otherwise it is 1, and a plain sentence says what is wrong.
+How long anything may take depends on the machine: one exchange is timed first, by the sockets
+alone.  The exit status is 0 when all is well; otherwise it is 1, and a plain sentence says what is
+wrong.
 """
+from __future__ import print_function
+
 import argparse
 import io
 import json
@@ -14,8 +19,10 @@ import os
 import platform
 import signal
 import socket
+import stat
 import sys
 import threading
+import time
 from collections import namedtuple
 from itertools import repeat
 from timeit import default_timer as clock
@@ -29,23 +36,31 @@ except ImportError:  # 2.7
     from BaseHTTPServer import BaseHTTPRequestHandler
     from SocketServer import StreamRequestHandler
 
-PATIENCE_S = 3.0  # a peer waits this long and then closes, so the side under check sees an end and does not wait for ever
-LIMIT_S = 30  # for the whole check, which takes a tenth of it: a stream that never returns must not hang it
-FAULTS_MAX = 3  # enough to see what is wrong; each may cost PATIENCE_S
+# The least limits.  On a slow machine they grow to EXCHANGES_MAX times what one exchange takes.
+PATIENCE_S = 5.0  # a peer that waits so long closes, and a stream that waits for it sees an end
+LIMIT_S = 30.0  # an attempt that takes longer ends the check: a stream that hangs must not hang it
+EXCHANGES_MAX = 100
+LOOK_AGAIN_S = 1.0  # a socket that is still open may be about to be closed, by another thread
+FAULTS_MAX = 3  # enough to see what is wrong; each may cost the patience of a peer
 
 Kind = namedtuple("Kind", "mode buffering fake timeout")
-SHAPES = [("rb", None), ("rb", 0), ("wb", None), ("wb", 0), ("rwb", None), ("rwb", 0), ("r", None), ("w", None), ("rw", None)]
-PLACES = [(False, None), (False, PATIENCE_S), (True, None), (True, PATIENCE_S)]
+SHAPES = [
+    ("rb", None), ("rb", 0), ("wb", None), ("wb", 0), ("rwb", None), ("rwb", 0),
+    ("r", None), ("w", None), ("rw", None),
+]
+PLACES = [(False, False), (False, True), (True, False), (True, True)]
 KINDS = [Kind(*(shape + place)) for shape in SHAPES for place in PLACES]
 BUFFERED = {"rb": io.BufferedReader, "wb": io.BufferedWriter, "rwb": io.BufferedRWPair}
 
-BODY = os.urandom(1 << 18)  # more than a socket's buffers hold: writes have to wait, and reads come in parts
+BODY = os.urandom(1 << 18)  # more than a socket's buffers hold, so that writes have to wait
 LINES = [(u"%d \u0159\u00e1dek \u20ac \U0001f600\n" % n).encode("utf-8") for n in range(20)]
-LINES.append(b"x" * (io.DEFAULT_BUFFER_SIZE + 1) + b"\n")  # does not fit the stream's buffer
+LINES.append(b"x" * 10000 + b"\n")  # an unbuffered stream reads it byte by byte
 MESSAGE, MESSAGES, ROUNDS = b"x" * 63 + b"\n", 200, 15
 BIG_READ = 1 << 25
 
 OWN_FILE = getattr(socket, "_fileobject", ())  # 2.7's; nothing is an instance of ()
+OWN_NAME = "2.7's socket._fileobject" if OWN_FILE else "the interpreter's own makefile"
+RATIO = "1.20x means 1.2 times as fast as %s on the same socket" % OWN_NAME
 
 
 class Fault(Exception):
@@ -53,7 +68,7 @@ class Fault(Exception):
 
 
 class FakeSocket(object):
-    """A correct socket-like class: it closes the real socket when it is closed and its last file is."""
+    """A correct socket-like class: its real socket closes with it and its last file."""
 
     _makefile_refs = 0
 
@@ -78,7 +93,10 @@ class FakeSocket(object):
 
 
 class OwnFakeSocket(FakeSocket):
-    """The same for the interpreter's own makefile, which counts by another name, and on 2.7 calls other methods."""
+    """The same for the interpreter's own makefile.
+
+    That counts by another name, and on 2.7 it calls other methods.
+    """
 
     _io_refs = 0
 
@@ -93,7 +111,7 @@ class OwnFakeSocket(FakeSocket):
 
 
 class OwnText(object):
-    """Text on 2.7's own file object, which has only bytes: a codec by hand, as programs there do it."""
+    """Text on 2.7's own file object, which has only bytes: programs there decode by hand."""
 
     def __init__(self, stream):
         self.stream, self.flush, self.close = stream, stream.flush, stream.close
@@ -106,7 +124,10 @@ class OwnText(object):
 
 
 class HTTPPeer(BaseHTTPRequestHandler):
-    """Answers a POST with its body turned round.  `server` of both peers is the list of what they received."""
+    """Answers a POST with its body turned round.
+
+    The attribute `server` of both peers is the list of what they received.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -136,14 +157,25 @@ class LinePeer(StreamRequestHandler):
 def serve(peer_class, conn, received):
     try:
         peer_class(conn, None, received)
-    except Exception:  # the side under check sees the end of the connection, and tells what it misses
+    except Exception:  # the side under check sees the end, and tells what it misses
         pass
     finally:
         conn.close()
 
 
+def allow(least):
+    """The limit in seconds on this machine, once `measure` has seen it."""
+    return max(least, EXCHANGES_MAX * measured["exchange_s"])
+
+
+measured = {"exchange_s": 0.0}
+
+
 class Ends(object):
-    """Bytes in and out of a socket by one stream; a direction that it has not goes by the socket's own recv and sendall."""
+    """Bytes in and out of a socket by one stream.
+
+    A direction that the stream does not have goes by the socket's own recv and sendall.
+    """
 
     def __init__(self, wire, stream, mode, encoding):
         self.wire, self.stream, self.encoding = wire, stream, encoding
@@ -168,7 +200,8 @@ class Ends(object):
     def read(self, nbytes):
         data = b""
         while len(data) < nbytes:
-            piece = self._take(self.stream.read if self.reads else self.wire.recv, nbytes - len(data))
+            method = self.stream.read if self.reads else self.wire.recv
+            piece = self._take(method, nbytes - len(data))
             if not piece:
                 break
             data += piece
@@ -179,10 +212,10 @@ class Ends(object):
             return self._take(self.stream.readline)
         line = b""
         while not line.endswith(b"\n"):
-            byte = self.wire.recv(1)
-            if not byte:
+            there = self.wire.recv(1 << 16, socket.MSG_PEEK)
+            if not there:
                 break
-            line += byte
+            line += self.wire.recv(there.find(b"\n") + 1 or len(there))
         return line
 
 
@@ -194,9 +227,9 @@ def expect(what, got, wanted):
 
 
 def exchange_http(ends, sock):
-    """One POST, and the stream is closed before the socket.  Returns what the peer must have received."""
-    head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY)
-    ends.write(head.encode("ascii") + BODY)
+    """One POST; the stream is closed before the socket.  Returns what the peer must receive."""
+    head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    ends.write((head % len(BODY)).encode("ascii") + BODY)
     expect("the status line", ends.readline(), b"HTTP/1.1 200 OK\r\n")
     headers = {}
     for header in iter(ends.readline, b"\r\n"):
@@ -212,7 +245,7 @@ def exchange_http(ends, sock):
 
 
 def exchange_lines(ends, sock):
-    """Question and answer, and the socket is closed before the last of them, which the open stream must still carry."""
+    """Question and answer; the open stream must carry the last one after the socket's close()."""
     for line in LINES:
         ends.write(line)
         expect("the answer", ends.readline(), b"got " + line)
@@ -228,15 +261,18 @@ def exchange_lines(ends, sock):
     return b"".join(LINES) + b"quit\n"
 
 
-EXCHANGES = [("HTTP", HTTPPeer, exchange_http, "latin-1", ""), ("line protocol", LinePeer, exchange_lines, "utf-8", "\n")]
+EXCHANGES = [
+    ("HTTP", (HTTPPeer, exchange_http, "latin-1", "")),
+    ("line protocol", (LinePeer, exchange_lines, "utf-8", "\n")),
+]
 
 
-def connect(listener, timeout=None):
-    """Two connected TCP sockets; the second has the patience of a peer."""
+def connect(listener, timeout=False):
+    """Two connected TCP sockets; the second, and the first if told, have the patience of a peer."""
     wire = socket.create_connection(listener.getsockname())
     peer = listener.accept()[0]
-    for sock, its_timeout in [(wire, timeout), (peer, PATIENCE_S)]:
-        sock.settimeout(its_timeout)
+    for sock, impatient in [(wire, timeout), (peer, True)]:
+        sock.settimeout(allow(PATIENCE_S) if impatient else None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return wire, peer
 
@@ -245,7 +281,7 @@ def open_ours(sock, kind, encoding="utf-8", newline=None):
     text = {} if "b" in kind.mode else {"encoding": encoding, "newline": newline}
     stream = makefile.backport_makefile(sock, kind.mode, kind.buffering, **text)
     wanted = makefile.SocketIO if kind.buffering == 0 else BUFFERED.get(kind.mode, io.TextIOWrapper)
-    raw = getattr(getattr(stream, "buffer", stream), "raw", None)  # a pair of buffers does not show its raw stream
+    raw = getattr(getattr(stream, "buffer", stream), "raw", None)  # a pair of buffers has no `raw`
     if type(stream) is not wanted or raw is not None and type(raw) is not makefile.SocketIO:
         raise Fault("makefile gave a %s on a %s" % (type(stream).__name__, type(raw)))
     return stream
@@ -254,36 +290,61 @@ def open_ours(sock, kind, encoding="utf-8", newline=None):
 def open_own(sock, kind):
     """The interpreter's own stream of that kind."""
     if OWN_FILE:
-        stream = OWN_FILE(getattr(sock, "_sock", sock), kind.mode, 8192 if kind.buffering is None else kind.buffering)
+        size = 8192 if kind.buffering is None else kind.buffering
+        stream = OWN_FILE(getattr(sock, "_sock", sock), kind.mode, size)
         return stream if "b" in kind.mode else OwnText(stream)
-    return socket.socket.makefile(sock, kind.mode, kind.buffering, **{} if "b" in kind.mode else {"encoding": "utf-8"})
+    text = {} if "b" in kind.mode else {"encoding": "utf-8"}
+    return socket.socket.makefile(sock, kind.mode, kind.buffering, **text)
 
 
-def find_descriptors():
+def find_sockets():
+    """The descriptors that are sockets.  The C library opens other files when it likes."""
     found = set()
-    for fd in range(256):  # a new descriptor takes the lowest number, so one that leaks is seen here
+    for fd in range(256):  # a new descriptor takes the lowest number: one that leaks is among these
         try:
-            os.fstat(fd)
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                found.add(fd)
         except OSError:
-            continue
-        found.add(fd)
+            pass
     return found
 
 
 def expect_closed(before):
-    left = len(find_descriptors() - before)
+    deadline = clock() + LOOK_AGAIN_S
+    while find_sockets() - before and clock() < deadline:
+        time.sleep(0.01)
+    left = len(find_sockets() - before)
     if left:
-        raise Fault("%d descriptor%s left open" % (left, " is" if left == 1 else "s are"))
+        raise Fault("%d socket%s left open" % (left, " is" if left == 1 else "s are"))
+
+
+def start_peer(peer_class, conn, received):
+    peer = threading.Thread(target=serve, args=(peer_class, conn, received))
+    peer.daemon = True
+    peer.start()
+    return peer
+
+
+def measure(listener):
+    """Time one exchange by the sockets alone, which nothing of ours takes part in."""
+    start = clock()
+    wire, conn = connect(listener)
+    conn.settimeout(None)  # how patient it may be is not known before
+    peer = start_peer(HTTPPeer, conn, [])
+    try:
+        exchange_http(Ends(wire, wire, "", None), wire)
+    finally:
+        wire.close()
+        peer.join()
+    measured["exchange_s"] = clock() - start
 
 
 def carry(listener, kind, peer_class, exchange, encoding, newline):
     """One exchange through one stream of ours.  Returns True, or raises what went wrong."""
-    before = find_descriptors()
+    before = find_sockets()
     wire, conn = connect(listener, kind.timeout)
     received = []
-    peer = threading.Thread(target=serve, args=(peer_class, conn, received))
-    peer.daemon = True
-    peer.start()
+    peer = start_peer(peer_class, conn, received)
     sock, stream = FakeSocket(wire) if kind.fake else wire, None
     try:
         stream = open_ours(sock, kind, encoding, newline)
@@ -296,8 +357,8 @@ def carry(listener, kind, peer_class, exchange, encoding, newline):
                 pass
         raise
     finally:
-        peer.join(2 * PATIENCE_S)
-    if peer.is_alive():  # it holds a descriptor of its own, which is not to be taken for one of ours
+        peer.join(2 * allow(PATIENCE_S))
+    if peer.is_alive():  # it holds a socket of its own, which is not to be taken for one of ours
         raise Fault("the peer has not ended")
     expect("at the peer", b"".join(received), sent)
     expect_closed(before)
@@ -305,21 +366,25 @@ def carry(listener, kind, peer_class, exchange, encoding, newline):
 
 
 def compare(ours, own, rounds=ROUNDS):
-    """The best times of two functions that time themselves, in turns so that the machine's mood meets both: (ours, own).
+    """The best times of two functions that time themselves, in turns: (ours, own).
 
-    The best and not the median: this runs once, on a machine that has other things to do.  The benchmarks quote medians.
+    The best and not the median: this runs once, on a machine that has other things to do.  The
+    benchmarks quote medians.
     """
     return [min(times) for times in zip(*[(ours(), own()) for _ in range(rounds)])]
 
 
 def time_messages(stream, kind, peer, message):
-    """Seconds for one short message in each direction that the stream has, with all of them ready or room for them."""
+    """Seconds for one short message in each direction of the stream; none has to wait."""
     seconds = 0.0
     if "r" in kind.mode:
         peer.sendall(message * MESSAGES)
         start = clock()
         if kind.buffering == 0:
-            read, room = (stream.read, 64) if isinstance(stream, OWN_FILE) else (stream.readinto, bytearray(64))
+            if isinstance(stream, OWN_FILE):
+                read, room = stream.read, 64
+            else:
+                read, room = stream.readinto, bytearray(64)
             for _ in repeat(None, MESSAGES):
                 read(room)
         else:
@@ -366,7 +431,8 @@ def compare_makefile(listener):
         return (clock() - start) / MESSAGES
 
     try:
-        return compare(lambda: side(makefile.backport_makefile), lambda: side(socket.socket.makefile))
+        return compare(lambda: side(makefile.backport_makefile),
+                       lambda: side(socket.socket.makefile))
     finally:
         wire.close()
         peer.close()
@@ -391,14 +457,17 @@ def compare_big_read(listener):
             raise Fault("%d of %d bytes came" % (nbytes, BIG_READ))
         return seconds
 
-    return compare(lambda: side(makefile.backport_makefile), lambda: side(socket.socket.makefile), rounds=5)
+    return compare(lambda: side(makefile.backport_makefile),
+                   lambda: side(socket.socket.makefile), rounds=5)
 
 
+SHORT_LINE = b"x" * 42 + b"\n"
 MAIN_WORK = [
     ("raw read of 64 ready bytes, with a timeout",
-     lambda listener: compare_messages(listener, Kind("rb", 0, False, PATIENCE_S))),
+     lambda listener: compare_messages(listener, Kind("rb", 0, False, True))),
     ('makefile("rb") and close', compare_makefile),
-    ("readline of 43 bytes", lambda listener: compare_messages(listener, Kind("rb", None, False, None), b"x" * 42 + b"\n")),
+    ("readline of 43 bytes",
+     lambda listener: compare_messages(listener, Kind("rb", None, False, False), SHORT_LINE)),
     ("read of %d MiB to the end" % (BIG_READ >> 20), compare_big_read),
 ]
 
@@ -407,7 +476,8 @@ def check_implementation():
     asked = os.environ.get("BACKPORTS_MAKEFILE_IMPLEMENTATION") or "auto"
     if asked not in ("auto", makefile.implementation):
         raise Fault("%r was asked for and %r is in use" % (asked, makefile.implementation))
-    home = "backports.makefile." + {"c": "_makefile", "python": "_fallback"}[makefile.implementation]
+    module = {"c": "_makefile", "python": "_fallback"}[makefile.implementation]
+    home = "backports.makefile." + module
     __import__(home)
     for name in ("SocketIO", "backport_makefile"):
         if getattr(makefile, name) is not getattr(sys.modules[home], name):
@@ -415,15 +485,22 @@ def check_implementation():
 
 
 def describe(kind):
-    return "%s%s, %s, %s" % (kind.mode, " unbuffered" if kind.buffering == 0 else "",
-                             "fake socket" if kind.fake else "socket", "with a timeout" if kind.timeout else "no timeout")
+    return "%s%s, %s, %s" % (
+        kind.mode, " unbuffered" if kind.buffering == 0 else "",
+        "fake socket" if kind.fake else "socket",
+        "with a timeout" if kind.timeout else "no timeout")
 
 
 def attempt(report, what, function, *args):
-    """What the function returns, or None when its fault has been noted; after FAULTS_MAX of them nothing more is tried."""
+    """What the function returns, or None when its fault has been noted.
+
+    After FAULTS_MAX faults nothing more is tried.
+    """
     if len(report["faults"]) >= FAULTS_MAX:
         return None
-    report["trying"] = what
+    report["trying"], report["deadline"] = what, clock() + allow(LIMIT_S)
+    if hasattr(signal, "alarm"):  # ends the process, should a hang let no other thread run
+        signal.alarm(int(allow(LIMIT_S)) + 10)
     try:
         return function(*args)
     except Fault as fault:
@@ -439,20 +516,23 @@ def compared(seconds):
 
 def run(report):
     """Fill in the report piece by piece, so that there is something to tell whenever it ends."""
-    makefile.uninstall()  # the interpreter's own is wanted beside ours, also where somebody installs it at start-up
-    before = find_descriptors()
+    makefile.uninstall()  # the interpreter's own is wanted beside ours, whoever installed it before
+    before = find_sockets()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(5)
     attempt(report, "implementation", check_implementation)
+    attempt(report, "an exchange by the sockets alone", measure, listener)
     for kind in KINDS:
         row = dict(kind._asdict(), ok=None, **compared(None))
         report["streams"].append(row)
         if len(report["faults"]) < FAULTS_MAX:
-            row["ok"] = all([attempt(report, "%s, %s" % (describe(kind), exchange[0]), carry, listener, kind, *exchange[1:])
-                             for exchange in EXCHANGES])
+            row["ok"] = all([
+                attempt(report, "%s, %s" % (describe(kind), what), carry, listener, kind, *how)
+                for what, how in EXCHANGES])
         if row["ok"]:
-            row.update(compared(attempt(report, describe(kind) + ", timing", compare_messages, listener, kind)))
+            what = describe(kind) + ", timing"
+            row.update(compared(attempt(report, what, compare_messages, listener, kind)))
     for what, function in MAIN_WORK:
         report["work"].append(dict(compared(attempt(report, what, function, listener)), what=what))
     listener.close()
@@ -460,21 +540,55 @@ def run(report):
     report["trying"] = None
 
 
+VERDICTS = {True: "ok", False: "NOT OK", None: "-"}
+
+
 def format_seconds(seconds):
     return "%.1f ms" % (seconds * 1e3) if seconds > 1e-3 else "%.2f us" % (seconds * 1e6)
 
 
+def find_copies():
+    """The folders of the package, as `import` looks for it; the first is in use."""
+    places = [os.path.join(os.path.realpath(path), "backports", "makefile") for path in sys.path]
+    used = os.path.dirname(os.path.realpath(makefile.__file__))
+    others = [place for place in places if os.path.isfile(os.path.join(place, "__init__.py"))]
+    return [used] + sorted(set(others) - set([used]))
+
+
+def describe_package():
+    copies = find_copies()
+    return {
+        "version": makefile.__version__,
+        "implementation": makefile.implementation,
+        "reason": getattr(makefile, "_reason", ""),
+        "folder": copies[0],
+        "hidden": copies[1:],  # in a checkout the source tree hides what is installed
+        "python": "%s %s on %s" % (platform.python_implementation(), platform.python_version(),
+                                   platform.platform(terse=True)),
+    }
+
+
+def format_package(report):
+    why = " (%s)" % report["reason"] if report["reason"] else ""
+    yield "backports.makefile %s, implementation %s%s, from %s, %s" % (
+        report["version"], report["implementation"], why, report["folder"], report["python"])
+    for place in report["hidden"]:
+        yield "This hides the package in %s: start Python in another folder to use that." % place
+
+
 def format_table(report):
-    yield "backports.makefile %(version)s, implementation %(implementation)s, %(python)s" % report
+    for line in format_package(report):
+        yield line
     yield ""
-    yield ("An HTTP exchange and a line protocol through each stream, and its speed next to %s:"
-           % ("2.7's socket._fileobject" if OWN_FILE else "the interpreter's own makefile"))
+    yield "An HTTP exchange and a line protocol through each stream, and how fast it is:"
+    yield RATIO + "."
     yield ""
-    yield "%-16s%-15s%-15s%-15s%-15s" % ("stream", "socket", "with timeout", "fake socket", "with timeout")
+    yield "%-16s%-15s%-15s%-15s%-15s" % (
+        "stream", "socket", "with timeout", "fake socket", "with timeout")
     rows = report["streams"]
     for start in range(0, len(rows), len(PLACES)):
         shape = rows[start]["mode"] + (" unbuffered" if rows[start]["buffering"] == 0 else "")
-        cells = [{True: "ok", False: "NOT OK", None: "-"}[row["ok"]] + ("  %.2fx" % row["ratio"] if row["ratio"] else "")
+        cells = [VERDICTS[row["ok"]] + ("  %.2fx" % row["ratio"] if row["ratio"] else "")
                  for row in rows[start:start + len(PLACES)]]
         yield ("%-16s" + "%-15s" * len(cells)) % tuple([shape] + cells)
     yield ""
@@ -487,48 +601,52 @@ def format_table(report):
     if report["faults"]:
         yield "WRONG: " + "\nWRONG: ".join(report["faults"])
     else:
-        yield ("All %d kinds of stream carried every byte and left no descriptor open, in %.1f seconds."
+        yield ("All %d kinds of stream carried every byte and left no socket open, in %.1f seconds."
                % (len(rows), report["seconds"]))
 
 
-def tell(report, as_json, start):
+def tell(report, as_json):
     """Print the report; returns the exit status."""
-    report["seconds"] = round(clock() - start, 3)
+    report["seconds"] = round(clock() - report.pop("start"), 3)
+    report.pop("deadline")
     report["ok"] = not report["faults"]
-    sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) if as_json else "\n".join(format_table(report)))
-    sys.stdout.write("\n")
+    if as_json:
+        print(json.dumps(report, indent=1, sort_keys=True))
+    else:
+        print("\n".join(format_table(report)))
     sys.stdout.flush()
     return 0 if report["ok"] else 1
 
 
+def watch(report, ended, as_json):
+    """End the process when what is tried goes past its deadline."""
+    while not ended.wait(0.5):
+        if clock() > report["deadline"]:
+            late = "%s: no end after %d seconds" % (report["trying"], allow(LIMIT_S))
+            report["faults"].append(late)
+            os._exit(tell(report, as_json))
+
+
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m backports.makefile", description="Check the streams on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m backports.makefile",
+        description="Check every kind of stream on this machine, and time it: %s." % RATIO)
     parser.add_argument("--json", action="store_true", help="print the result for programs")
     as_json = parser.parse_args(argv).json
-    report = {
-        "version": makefile.__version__, "implementation": makefile.implementation, "trying": None,
-        "python": "%s %s on %s" % (platform.python_implementation(), platform.python_version(), platform.platform(terse=True)),
-        "streams": [], "work": [], "faults": [],
-    }
-    start = clock()
-
-    def give_up():
-        report["faults"].append("%s: no end after %d seconds" % (report["trying"], LIMIT_S))
-        os._exit(tell(report, as_json, start))
-
-    watchdog = threading.Timer(LIMIT_S, give_up)
+    report = dict(describe_package(), trying=None, streams=[], work=[], faults=[])
+    report.update(start=clock(), deadline=clock() + LIMIT_S)
+    ended = threading.Event()
+    watchdog = threading.Thread(target=watch, args=(report, ended, as_json))
     watchdog.daemon = True
     watchdog.start()
-    if hasattr(signal, "alarm"):
-        signal.alarm(LIMIT_S + 5)  # for a hang that lets no other thread run: its default is to end the process
     try:
         run(report)
     finally:
-        watchdog.cancel()
+        ended.set()
         watchdog.join()
         if hasattr(signal, "alarm"):
             signal.alarm(0)
-    return tell(report, as_json, start)
+    return tell(report, as_json)
 
 
 if __name__ == "__main__":
