@@ -205,6 +205,8 @@ def choose_recorded(implementation, mode, buffering, text_arguments):
     if result[0] == "SocketIO":
         return result
     kind, reading, writing, _, offered, raw = result
+    if offered == io.DEFAULT_BUFFER_SIZE and (buffering is None or buffering < 0):
+        offered = "io.DEFAULT_BUFFER_SIZE"
     return kind, reading, writing, offered, raw
 
 
