@@ -161,7 +161,8 @@ class Python(object):
                 yield "Debian: apt install gcc libc6-dev; Fedora: dnf install gcc."
             elif not self.header:
                 yield "no Python.h, so the pure-Python implementation was tested alone."
-                yield "Debian: apt install python%s-dev; Fedora: dnf install python%s-devel." % (version, version)
+                yield "Debian: apt install python%s-dev; Fedora: dnf install python%s-devel." % (
+                    version, version)
 
 
 def environment(path=None):
@@ -248,7 +249,7 @@ def show_progress(pythons):
 
 
 def report(pythons, missing):
-    """Print the ends of what failed, the table, and what was tested.  Returns whether it was all."""
+    """Print the ends of what failed, the table, and what was tested.  Returns whether all is well."""
     for python in pythons:
         if python.fault:
             print("\n==== %s: %s; the end of %s\n" % (python.name, python.fault, python.log))
@@ -262,15 +263,15 @@ def report(pythons, missing):
     for python in pythons:
         for hint in python.hints():
             print("%s: %s" % (python.name, hint))
-    good = [python.full for python in pythons if not python.fault]
+    tested = [python.full for python in pythons if python.passed]
     bad = ["%s (%s)" % (python.full, python.fault) for python in pythons if python.fault]
-    sentences = ["Tested: %s." % (", ".join(good) or "nothing")]
+    sentences = ["Tested: %s." % (", ".join(tested) or "nothing")]
     if bad:
-        sentences.append("Failed: %s." % ", ".join(bad))
+        sentences.append("FAILED: %s." % ", ".join(bad))
     if missing:
         sentences.append("Not there: %s." % ", ".join(missing))
     print(" ".join(sentences))
-    return bool(good) and not bad
+    return bool(tested) and not bad
 
 
 def main(arguments):

@@ -89,9 +89,18 @@ def forget_exceptions():
 
 # -- threads
 
-# The system calls in which a thread of ours can be blocked on a socket: recvfrom, sendto, poll, ppoll, select, pselect6.
-SOCKET_CALLS = {"x86_64": {45, 44, 7, 271, 23, 270}, "aarch64": {207, 206, 73, 72}}.get(platform.machine())
-SYS_GETTID = {"x86_64": 186, "aarch64": 178}.get(platform.machine())
+# The system calls in which a thread of ours can be blocked on a socket, by their numbers on the
+# processors that are known: recvfrom, sendto, poll, ppoll, select, pselect6; on i386 also socketcall,
+# and the calls with a time of 64 bits.
+BITS = 64 if sys.maxsize > 2 ** 32 else 32
+PROCESSOR = platform.machine(), BITS
+I386 = {371, 369, 168, 309, 142, 308, 102, 414, 413}
+SOCKET_CALLS = {
+    ("x86_64", 64): {45, 44, 7, 271, 23, 270},
+    ("aarch64", 64): {207, 206, 73, 72},
+    ("i686", 32): I386, ("x86_64", 32): I386,
+}.get(PROCESSOR)
+SYS_GETTID = {("x86_64", 64): 186, ("aarch64", 64): 178, ("i686", 32): 224, ("x86_64", 32): 224}.get(PROCESSOR)
 
 
 def get_native_id():
@@ -100,14 +109,26 @@ def get_native_id():
     return ctypes.CDLL(None).syscall(SYS_GETTID)
 
 
+def read_thread(native_id, name):
+    """A file that the kernel has about a thread of ours; nothing when it has ended."""
+    try:
+        with open("/proc/self/task/%d/%s" % (native_id, name)) as file:
+            return file.read()
+    except (IOError, OSError):
+        return ""
+
+
 def is_blocked(native_id):
     """Does the kernel say that this thread of ours sleeps in a system call for a socket?"""
-    try:
-        with open("/proc/self/task/%d/syscall" % native_id) as file:
-            number = file.read().split()[0]
-    except (IOError, OSError):  # ended
-        return False
+    if SOCKET_CALLS is None:  # elsewhere: it sleeps, each time of ten that it is looked at
+        return all(map(is_asleep, [native_id] * 10))
+    number = (read_thread(native_id, "syscall") or "running").split()[0]
     return number != "running" and int(number) in SOCKET_CALLS
+
+
+def is_asleep(native_id):
+    time.sleep(0.001)  # gives the GIL up, for which it may be waiting
+    return read_thread(native_id, "stat").rpartition(")")[2].split()[:1] == ["S"]
 
 
 def wait_until(condition, seconds=30):
