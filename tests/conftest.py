@@ -17,6 +17,11 @@ import pytest
 
 from running import Worker
 
+# Buffers of sys.maxsize bytes are asked for where there is to be no memory.  32 bits can have them.
+if sys.maxsize < 2 ** 32:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (3 << 29, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
 # `makefile(sock, mode, ...)` is the plain function; `SocketIO(sock, mode)` the raw stream type.
 Implementation = collections.namedtuple("Implementation", "name SocketIO makefile")
 

@@ -1062,6 +1062,9 @@ def test_ready_read_and_write_with_a_timeout_are_one_system_call(any_impl, tmpdi
     finish_script(start_script(STRACED, any_impl, prefix=prefix))
     read, write = re.search("MARK-READ(.*)MARK-WRITE(.*)MARK-END", log.read(), re.DOTALL).groups()
     names = [re.findall(r"^(?:\d+ +)?(\w+)\(", part, re.MULTILINE)[:-1] for part in (read, write)]
+    # On i386 they are forms of one call, socketcall, and have shorter names.
+    short = {"recv": "recvfrom", "send": "sendto"}
+    names = [[short.get(name, name) for name in part] for part in names]
     if any_impl.name == "c":
         assert names == [["recvfrom"] * 20, ["sendto"] * 20]
     else:  # the interpreter's own methods wait first; this shows that a second call would be seen
