@@ -88,9 +88,9 @@ class Python(object):
     def make_environment(self):
         self.state = "environment"
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.version >= [3, 7] and can_run(self.command, "-c", "import ensurepip, venv"):
+        if self.version >= [3, 10] and can_run(self.command, "-c", "import ensurepip, venv"):
             return self.run("venv made no environment", self.command, "-m", "venv", self.folder)
-        # The last one that knows 2.7 and 3.6; it brings a newer pip than 3.6 has.
+        # The last one that knows 2.7 and 3.6; it brings a newer pip than those have.
         self.run("virtualenv made no environment", sys.executable, "-m", "virtualenv", "-q",
                  "-p", self.command, self.folder, path=os.path.join(PLACE, "virtualenv"))
 
