@@ -679,16 +679,16 @@ def kept_messages(case):
 def tls_pair():
     """(client, server), whose handshake is done."""
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "tests", "tls")
-    context = ssl.SSLContext(getattr(ssl, "PROTOCOL_TLS_SERVER", ssl.PROTOCOL_SSLv23))
-    context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    serving = ssl.SSLContext(getattr(ssl, "PROTOCOL_TLS_SERVER", ssl.PROTOCOL_SSLv23))
+    serving.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    asking = ssl.SSLContext(getattr(ssl, "PROTOCOL_TLS_CLIENT", ssl.PROTOCOL_SSLv23))
+    asking.check_hostname = False
+    asking.verify_mode = ssl.CERT_NONE
     sock, peer = streams.socket_pair()
     accepted = []
-    accept = threading.Thread(target=lambda: accepted.append(context.wrap_socket(peer, server_side=True)))
+    accept = threading.Thread(target=lambda: accepted.append(serving.wrap_socket(peer, server_side=True)))
     accept.start()
-    context = ssl.SSLContext(getattr(ssl, "PROTOCOL_TLS_CLIENT", ssl.PROTOCOL_SSLv23))
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    client = context.wrap_socket(sock)
+    client = asking.wrap_socket(sock)
     accept.join()
     return client, accepted[0]
 
@@ -735,7 +735,7 @@ def tls(case):
             found.append(measure(*args))
         return median(found)
 
-    return {"read 64 bytes": rate(reads, 64, 100), "read 16 KiB": rate(reads, 16384, 8), "write 64 bytes": rate(writes, 100)}
+    return {"read 64 bytes": rate(reads, 64, 100), "read 16 KiB": rate(reads, 16384, 8), "write 64 bytes": rate(writes, 50)}
 
 
 def time_calls(function, argument, count):
@@ -866,6 +866,7 @@ def main():
             if options.only and not any(re.search(pattern, title) for pattern in options.only):
                 continue
             print(title)
+            sys.stdout.flush()
             if not options.list:
                 for row in lines(each, case, measure_in_turns(each.measure, case, options.rounds)):
                     print_line(row)
