@@ -10,91 +10,20 @@ A claim is a module with ``measure(bench)``, run in each worker process, and ``r
 from __future__ import division, print_function
 
 import argparse
-import contextlib
 import importlib
 import itertools
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
 
-import pyperf
-
-from streams import MESSAGE, tcp_pair
+import cases
+from cases import OURS, OWN, from_version, median
+from peers import clock
+from streams import MESSAGE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-perf_counter = pyperf.perf_counter
-
-
-# -- other processes and threads
-
-
-@contextlib.contextmanager
-def child(function, *args, **options):
-    """Run function(*args) in a process of its own, forked so that it needs no start-up time; wait for its end, or kill it."""
-    pid = os.fork()
-    if not pid:
-        try:
-            function(*args)
-        except EnvironmentError:  # the other side has seen enough
-            pass
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(0)
-    try:
-        yield
-    finally:
-        if options.get("kill"):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-@contextlib.contextmanager
-def feeder(data, times):
-    """A TCP socket whose other end, in another process, sends `data` so many times and closes."""
-    sock, peer = tcp_pair()
-
-    def feed():
-        sock.close()
-        for _ in range(times):
-            peer.sendall(data)
-
-    with child(feed):
-        peer.close()
-        try:
-            yield sock
-        finally:
-            sock.close()
-
-
-class BusyThread(object):
-    """A thread that only computes, as a context manager; ``loops`` counts its rounds of about 10 microseconds."""
-
-    def __init__(self):
-        self.loops = 0
-        self.stopping = False
-        self.thread = threading.Thread(target=self.run)
-        self.thread.daemon = True
-
-    def run(self):
-        while not self.stopping:
-            for _ in range(500):
-                pass
-            self.loops += 1
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc_info):
-        self.stopping = True
-        self.thread.join()
 
 
 # -- the small operations that several claims time
@@ -106,10 +35,10 @@ CALLS = 200
 def time_calls(function, argument, calls):
     """Seconds that so many calls took, the for loop included."""
     repeat = itertools.repeat(None, calls)
-    start = perf_counter()
+    start = clock()
     for _ in repeat:
         function(argument)
-    return perf_counter() - start
+    return clock() - start
 
 
 def read_sampler(peer, function, argument, calls=CALLS):
@@ -158,7 +87,19 @@ class Bench(object):
                 self.values[name].append(samplers[name]())
             names.append(names.pop(0))
 
+    def play(self, scenes, rounds=5):
+        """Ours and the interpreter's own take turns at each case of these scenes."""
+        cases.options.seconds, cases.options.megabytes = (0.1, 50) if self.fast else (0.3, 500)
+        for scene in scenes:
+            for case in scene.cases:
+                found = cases.in_turns(scene, case, 2 if self.fast else rounds)
+                for what, by_name in found.items():
+                    for name, values in by_name.items():
+                        self.values[scene_key(scene, case, what, name)] = [max(value, 1e-9) for value in values]
+
     def dump(self, path):
+        import pyperf
+
         if not self.values:
             return
         # Not every value is a time; pyperf only needs to know that nobody should print it in seconds.
@@ -196,16 +137,32 @@ class Samples(object):
         return self.estimate(lambda a, b: a / b, slower, faster)
 
 
-def median(values):
-    values = sorted(values)
-    middle = len(values) // 2
-    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+def scene_key(scene, case, what, name):
+    """Under which the values are kept; without the name, it is what the row says."""
+    return "%s, %s: %s" % (scene.name, case, what) + (": " + name if name else "")
 
 
-def from_version(targets):
-    """The target for this Python: the one given for it or for the nearest version before; None if there is none."""
-    known = [version for version in targets if version <= sys.version_info[:2]]
-    return targets[max(known)] if known else None
+def scene_rows(scenes, samples, detail=False):
+    """A row for each figure: ours / own where there is an own, as an "x" where more is better."""
+    found = []
+    for scene in scenes:
+        for case in scene.cases:
+            for what, unit, goal in scene.figures:
+                ours, own, name = (scene_key(scene, case, what, each) for each in (OURS, OWN, ""))
+                if ours not in samples or (own not in samples and not goal.of_ours):
+                    continue
+                if goal.of_ours:
+                    estimate = samples.estimate(lambda value: value, ours)
+                else:
+                    estimate = samples.ratio(ours, own)
+                limit = {"at_least" if goal.relation == ">=" else "at_most": goal.limit}
+                each = row(name, estimate, unit if goal.of_ours else "x" if goal.relation == ">=" else "", detail=detail, **limit)
+                each["absolute"] = {"unit": unit, "ours": samples.median(ours)}
+                if own in samples:
+                    each["absolute"]["own"] = samples.median(own)
+                    each["met"] = {"yes": "yes"}.get(goal.met(samples.median(ours), samples.median(own)), each["met"])
+                found.append(each)
+    return found
 
 
 def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=False):
@@ -244,9 +201,11 @@ def short(number):
 
 def run(name, fast=False, samples_path=None):
     """Run the claim in the module called `name` in processes of its own, and return its rows."""
+    import pyperf
+
     claim = importlib.import_module(name)
     pooled = None
-    for _ in range(1 if fast else getattr(claim, "PROCESSES", 3)):
+    for _ in range(1 if fast else getattr(claim, "PROCESSES", 2 if hasattr(claim, "SCENES") else 3)):
         handle, path = tempfile.mkstemp(suffix=".json")
         os.close(handle)
         try:

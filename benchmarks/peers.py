@@ -2,7 +2,6 @@
 import contextlib
 import os
 import signal
-import socket
 import struct
 import threading
 import time
@@ -36,6 +35,13 @@ def child(function, *args, **options):
 
 
 @contextlib.contextmanager
+def feeder(data, times):
+    """A TCP socket whose other end, in another process, sends `data` so many times and closes."""
+    with connection_to(send, data, times) as sock:
+        yield sock
+
+
+@contextlib.contextmanager
 def connection_to(serve, *args, **options):
     """A socket whose other end a process hands to serve(sock, *args); the process is killed afterwards."""
     sock, peer = options.get("pair", tcp_pair)()
@@ -60,6 +66,25 @@ def in_a_copy(function):
         found = os.read(reading, 100)
     os.close(reading)
     return float(found)
+
+
+def resident_bytes():
+    """Of this process: counted, where the status and the statm of new kernels are estimates."""
+    with open("/proc/self/smaps_rollup") as rollup:
+        return [1024 * int(line.split()[1]) for line in rollup if line.startswith("Rss")][0]
+
+
+HAS_RESIDENT_BYTES = os.path.exists("/proc/self/smaps_rollup")
+
+
+def peak_resident_bytes():
+    with open("/proc/self/status") as status:
+        return [1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM")][0]
+
+
+def forget_peak():
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
 
 
 # -- what they do with their socket

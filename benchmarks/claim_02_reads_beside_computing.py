@@ -1,0 +1,74 @@
+"""Claim 2: reads of 64 bytes that are ready, beside a thread that computes all the time.
+
+Whoever gives up the GIL for a read that is ready waits up to a switch interval (5 ms) to get it back: the convoy.
+
+"a read" is the time of one read of one message; it starts at a random point of the interval, so that it meets a forced switch as
+often as a program would.  "hot reader" is a thread that reads all the time what another process sends all the time.
+"""
+import random
+import time
+
+import common
+import streams
+from cases import BUFFERED, UNBUFFERED, Scene, at_least, at_most, loops_per_second, median, options
+from peers import BusyThread, clock, connection_to, flood
+
+CLAIM = 2
+MICROSECONDS = at_most({(2, 7): None, (3, 0): 3.0}, of_ours=True)
+HOT = at_least({(2, 7): 0.8, (3, 0): 10})
+SHARE = at_least(0.4, of_ours=True)  # two threads that always can run: a fair half
+LINE = b"x" * (streams.MESSAGE - 1) + b"\n"
+
+
+def one_read(case):
+    sock, peer = streams.socket_pair()
+    stream = case.open(sock, "rb")
+    if case.buffering:
+        function, arguments = stream.readline, ()
+    else:
+        function, argument = streams.read_call(stream)
+        arguments = (argument,)
+    times = []
+    with BusyThread():
+        end = clock() + options.seconds
+        while clock() < end:
+            peer.sendall(LINE)
+            phase = clock() + random.uniform(0, 0.005)
+            while clock() < phase:
+                pass
+            start = clock()
+            function(*arguments)
+            times.append(clock() - start)
+    stream.close()
+    return {"a read, median": 1e6 * median(times)}
+
+
+def hot_reader(case):
+    with connection_to(flood, 1000 * LINE, pair=streams.socket_pair) as sock, BusyThread() as busy:
+        alone = loops_per_second(busy)
+        function, argument = streams.read_call(case.open(sock, "rb"))
+        reads, loops, start = 0, busy.loops, clock()
+        while clock() < start + options.seconds:
+            function(argument)
+            reads += 1
+        seconds = clock() - start
+        return {"hot reader": reads / seconds, "the computing thread's share": (busy.loops - loops) / seconds / alone}
+
+
+HOT_FIGURES = [("hot reader", "reads/s", HOT), ("the computing thread's share", "", SHARE)]
+SCENES = [
+    Scene("64-byte reads beside a computing thread", one_read, UNBUFFERED + BUFFERED, [("a read, median", "us", MICROSECONDS)]),
+    Scene("reads all the time beside a computing thread", hot_reader, UNBUFFERED + BUFFERED, HOT_FIGURES),
+]
+
+
+def measure(bench):
+    bench.play(SCENES)
+
+
+def rows(samples):
+    return common.scene_rows(SCENES, samples)
+
+
+if __name__ == "__main__":
+    common.main(__file__)
