@@ -103,8 +103,10 @@ def rows(samples):
     found = common.scene_rows(SCENES, samples)
     for row in found:
         row["detail"] = not ("geometric" in row["what"] or "peak" in row["what"])
-    least = min((row for row in found if row["detail"]), key=lambda row: row["value"])
-    return [dict(least, what="read() to the end, slowest of all sizes", note=least["what"], detail=False)] + found
+    sizes = [row for row in found if row["detail"]]
+    words = "read() to the end, 4 KiB to 256 MiB"
+    mean = common.worst(found, "read() to the end, least geometric mean", "geometric mean", words=words, readme=True)
+    return [mean, common.worst(sizes, "read() to the end, least of all sizes", "iB")] + found
 
 
 if __name__ == "__main__":

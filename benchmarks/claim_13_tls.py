@@ -82,7 +82,11 @@ def measure(bench):
 
 
 def rows(samples):
-    return common.scene_rows(SCENES, samples)
+    found = common.scene_rows(SCENES, samples)
+    for row in found:
+        if ", timeout" in row["what"]:
+            row["words"] = "TLS: " + row["what"].split(": ")[1]
+    return found
 
 
 if __name__ == "__main__":

@@ -133,6 +133,9 @@ class Samples(object):
         )
         return value, resampled[9], resampled[-10]
 
+    def absolute(self, own, ours, unit="us", scale=1e6):
+        return {"unit": unit, "own": scale * self.median(own), "ours": scale * self.median(ours)}
+
     def ratio(self, slower, faster):
         return self.estimate(lambda a, b: a / b, slower, faster)
 
@@ -165,10 +168,11 @@ def scene_rows(scenes, samples, detail=False):
     return found
 
 
-def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=False):
+def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=False, **more):
     """One line of the table. `estimate` is a number, or (value, low, high); a target of None means that none was set.
 
-    The unit "x" is for speed gained; a plain fraction has none.  A detail is left out of the short table.
+    The unit "x" is for speed gained; a plain fraction has none.  A detail is left out of the short table.  `absolute` is what the ratio
+    is made of; `words` is how the chart names the row, and with `readme` the README.
     """
     value, low, high = estimate if isinstance(estimate, tuple) else (estimate,) * 3
     met, target = None, ""
@@ -180,7 +184,7 @@ def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=Fa
         near = low <= at_most
     verdict = "" if met is None else "yes" if met else "within noise" if near else "no"
     found = {"what": what, "value": value, "low": low, "high": high, "unit": unit, "target": target, "met": verdict}
-    return dict(found, note=note, detail=detail)
+    return dict(found, note=note, detail=detail, **more)
 
 
 def not_measured(what, reason):
@@ -188,12 +192,11 @@ def not_measured(what, reason):
     return dict(found, note=reason, detail=False)
 
 
-def short(number):
-    """A number of anything per second, as people say it."""
-    for unit, name in [(1e9, "G"), (1e6, "M"), (1e3, "k")]:
-        if number >= unit:
-            return "%.3g %s" % (number / unit, name)
-    return "%.3g " % number
+def worst(rows, what, ends, highest=False, **more):
+    """A row with the worst case of all those whose name ends so: what a claim promises is that one."""
+    fit = [row for row in rows if row["what"].endswith(ends)]
+    found = (max if highest else min)(fit, key=lambda row: row["value"])
+    return dict(found, what=what, note=found["what"], detail=False, **more)
 
 
 # -- running

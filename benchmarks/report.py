@@ -1,15 +1,41 @@
-"""Tables and the chart, from what run.py measured; as a program it puts several interpreters' results side by side."""
+"""Tables and the chart, from what run.py measured; as a program it puts several interpreters' results side by side.
+
+    python report.py results/*.json --details RESULTS.md --svg speed.svg --into ../README.md --into ../docs/performance.md
+
+--into writes between the markers that the file has: five rows in words between "<!-- begin speed -->" and "<!-- end speed -->", the
+table of the claims between "<!-- begin claims -->" and "<!-- end claims -->".
+"""
 from __future__ import division, print_function
 
 import argparse
 import io
 import json
+import math
+import re
 
-MARKS = {"yes": u" \u2713", "no": u" \u2717", "within noise": u" \u2248", "": u""}
+MARKS = {"yes": u" \u2713", "no": u" \u2717", "within noise": u" \u2248", "": u"", "not measured": u""}
 LEGEND = u"""\
-An x is how many times faster ours is than the interpreter's own makefile (2.7: than `socket._fileobject`, or the pure twin
-where that is said); other figures are fractions of what is named, or carry their unit. Ratios of medians of interleaved
+An x is how many times as fast ours is as the interpreter's own makefile (2.7: as `socket._fileobject`, or the pure twin
+where that is said); other figures are ours over the interpreter's, or carry their unit. Ratios of medians of interleaved
 samples; \u2713 target met, \u2717 missed, \u2248 missed, but the 95 % interval reaches it."""
+IN_README = 5  # rows
+
+
+# -- numbers
+
+
+def digits(number):
+    if number >= 100:
+        return "%d" % round(number)
+    return "%.*f" % (2 if number < 10 else 1, number)
+
+
+def people(number):
+    """Three digits at most, with commas."""
+    if number >= 100:
+        step = 10 ** (len(str(int(number))) - 2)
+        return u"{:,}".format(int(round(number / step)) * step)
+    return u"%.2g" % number if number < 10 else u"%.0f" % number
 
 
 def measured(row):
@@ -20,22 +46,28 @@ def measured(row):
     return "%s%s" % (digits(row["value"]), unit)
 
 
-def digits(number):
-    if number >= 100:
-        return "%d" % round(number)
-    return "%.*f" % (2 if number < 10 else 1, number)
+# -- for a terminal
 
 
 def text(rows):
-    """One interpreter's rows, for a terminal."""
+    """One interpreter's rows."""
     lines = []
     for row in rows:
         interval = "" if row["low"] == row["high"] else "(%s-%s)" % (digits(row["low"]), digits(row["high"]))
         cells = (row["claim"], row["what"], measured(row), interval, row["target"], row["met"])
-        lines.append(("%3s  %-62s %10s %13s  %8s  %s" % cells).rstrip())
-        if row["note"]:
-            lines.append("     " + row["note"])
+        lines.append(("%3s  %-78s %10s %13s  %8s  %s" % cells).rstrip())
+        for note in filter(None, [row["note"], absolute(row)]):
+            lines.append("     " + note)
     return "\n".join(lines)
+
+
+def absolute(row):
+    """What the ratio is made of."""
+    found = row.get("absolute")
+    if not found or row["unit"] not in ("", "x"):
+        return ""
+    unit = " " + found["unit"] if found["unit"][:1].isalpha() else found["unit"]
+    return "ours %s%s, own %s%s" % (people(found["ours"]), unit, people(found["own"]), unit) if "own" in found else ""
 
 
 def surroundings(environment):
@@ -47,11 +79,6 @@ def heading(environment):
     return "%s on %s" % (environment["python"], surroundings(environment))
 
 
-def short_name(what):
-    """In a table of ratios it goes without saying that they are the interpreter's time over ours."""
-    return what.replace(": interpreter / ours", "")
-
-
 def summary(result):
     """How many targets were met, in all the rows, and which were not."""
     met = [row["met"] for row in result["rows"]]
@@ -61,23 +88,33 @@ def summary(result):
     return "\n".join([found] + lines)
 
 
-def markdown(results, details=False):
-    """The rows of one or several interpreters, side by side."""
-    keys, table = [], {}
-    for result in results:
-        for row in result["rows"]:
-            if row["detail"] and not details:
-                continue
-            key = (row["claim"], row["what"])
-            table.setdefault(key, {})[result["environment"]["python"]] = row
-            if key not in keys:
+# -- the table of the claims
+
+
+def short_name(what):
+    """In a table of ratios it goes without saying that they are the interpreter's time over ours."""
+    return what.replace(": interpreter / ours", "").replace(": ours / interpreter", "")
+
+
+def lined_up(results, wanted):
+    """[((claim, name), [row of each result, or None])] for the rows that are wanted, in the order of the claims."""
+    table, keys = {}, []
+    for number, result in enumerate(results):
+        for row in filter(wanted, result["rows"]):
+            key = (row["claim"], short_name(row["what"]))
+            if key not in table:
+                table[key] = [None] * len(results)
                 keys.append(key)
+            table[key][number] = row
     keys.sort(key=lambda key: key[0])  # a stable sort: a row that only one interpreter has stays with its claim
+    return [(key, table[key]) for key in keys]
+
+
+def markdown(results, details=False):
     pythons = [result["environment"]["python"] for result in results]
     lines = [u"| # | work | " + u" | ".join(pythons) + u" |", u"| --- | --- |" + u" --- |" * len(pythons)]
-    for key in keys:
-        cells = [cell(table[key].get(python)) for python in pythons]
-        lines.append(u"| %d | %s | %s |" % (key[0], short_name(key[1]), u" | ".join(cells)))
+    for (claim, name), rows in lined_up(results, lambda row: details or not row["detail"]):
+        lines.append(u"| %d | %s | %s |" % (claim, name, u" | ".join(cell(row, details) for row in rows)))
     lines += [u"", LEGEND, u""]
     for result in results:
         lines.append(u"- %s: %s" % (result["environment"]["python"], summary(result).split("\n")[0]))
@@ -86,72 +123,141 @@ def markdown(results, details=False):
     return u"\n".join(lines) + u"\n"
 
 
-def cell(row):
+def cell(row, details=False):
     if row is None:
         return u""
     target = u" (%s)" % row["target"].replace(">=", u"\u2265").replace("<=", u"\u2264") if row["target"] else u""
-    return measured(row) + target + MARKS.get(row["met"], u"")
+    found = measured(row) + target + MARKS[row["met"]]
+    return found + (u"<br>" + absolute(row) if details and absolute(row) else u"")
 
 
-def chart(results, path):
-    """How many times faster each kind of work is, as an SVG: a dot per interpreter, a tick where its target is."""
-    import matplotlib
+# -- rows in words
 
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "benchmarks", "font.size": 9})
-    from matplotlib import pyplot
 
-    labels, dots = [], []
+def words(results):
+    """The first rows that a claim tells in words, with their figures: what the README shows."""
+    results = [result for result in results if any(row.get("words") for row in result["rows"])]
+    heads = [result["environment"]["python"].replace("CPython ", "") for result in results]
+    lines = [u"| what a program does | " + u" | ".join(heads) + u" |", u"| --- |" + u" --- |" * len(heads)]
+    for _, rows in lined_up(results, lambda row: row.get("words") and row.get("readme"))[:IN_README]:
+        said = next(row["words"] for row in rows if row)
+        lines.append(u"| %s | %s |" % (said, u" | ".join(in_words(row) for row in rows)))
+    return u"\n".join(lines) + u"\n"
+
+
+def speed(row):
+    """How many times as fast ours is."""
+    return row["value"] if row["unit"] == "x" else row["absolute"]["own"] / row["absolute"]["ours"]
+
+
+def in_words(row):
+    if row is None or row["value"] is None:
+        return u""
+    times = speed(row)
+    said = u"as fast" if 0.95 <= times <= 1.05 else u"%s times as fast" % people(times)
+    if times > 1.05:
+        said = u"**%s**" % said
+    figures = row.get("absolute")
+    if figures:
+        unit = u" \u00b5s" if figures["unit"] == "us" else figures["unit"].replace("/s", u" a second")
+        if not unit.startswith(u" "):
+            unit = u" " + unit
+        said += u": %s%s, own %s" % (people(figures["ours"]), unit, people(figures["own"]))
+    return said
+
+
+# -- the chart
+
+COLOURS = ["#8c510a", "#d8a13a", "#5ab4ac", "#01665e", "#2c4fa3", "#a0408f"]
+LABELS, PLOT, ROW, TOP = 450, 460, 30, 96  # pixels: the widths of both, the height of a row, and where the first begins
+TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]
+
+
+def chart(results):
+    """An SVG: how many times as fast each kind of work is, a dot for each interpreter, on one axis that holds them all."""
+    results = [result for result in results if any(row.get("words") for row in result["rows"])]
+    rows = [(found, next(row["words"] for row in found if row)) for _, found in lined_up(results, lambda row: row.get("words"))]
+    speeds = [speed(row) for found, _ in rows for row in found if row and row["value"]]
+    ticks = [tick for tick in TICKS if min(speeds + [1]) / 2 <= tick <= 2 * max(speeds + [2])]
+    low, high = math.log(min(speeds + [ticks[0]])) - 0.1, math.log(max(speeds + [ticks[-1]])) + 0.1
+
+    def x(times):
+        return LABELS + 20 + PLOT * (math.log(times) - low) / (high - low)
+
+    bottom = TOP + ROW * len(rows)
+    width, height = LABELS + PLOT + 50, bottom + 50
+    lines = [
+        u'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"' % (width, height, width, height),
+        u' font-family="DejaVu Sans, Verdana, Helvetica, sans-serif" font-size="12">',
+        u'<rect width="100%" height="100%" fill="white"/>',
+        u'<text x="20" y="30" font-size="17" font-weight="bold">Times as fast as the interpreter\'s own makefile</text>',
+        u'<text x="20" y="50" fill="#555">Right of the line at 1x ours is faster; the axis is logarithmic.</text>',
+    ]
     for number, result in enumerate(results):
-        for row in result["rows"]:
-            if row["unit"] == "x" and not row["detail"]:
-                label = "%d  %s" % (row["claim"], short_name(row["what"]))
-                if label not in labels:
-                    labels.append(label)
-                dots.append((label, number, row))
-    labels.sort(key=lambda label: int(label.split()[0]))
-    labels.reverse()  # the axis goes upwards
-    figure, axes = pyplot.subplots(figsize=(9, 0.27 * len(labels) + 1.2))
-    colours = pyplot.get_cmap("viridis")
-    for number, result in enumerate(results):
-        colour = colours(number / max(1, len(results) - 0.5))
-        shift = 0.12 * ((len(results) - 1) / 2 - number)
-        own = [(labels.index(label) + shift, row) for label, dot_number, row in dots if dot_number == number]
-        name = result["environment"]["python"]
-        axes.plot([row["value"] for _, row in own], [y for y, _ in own], "o", color=colour, ms=5, label=name)
-        targets = [(float(row["target"].split()[1]), y) for y, row in own if row["target"]]
-        axes.plot([x for x, _ in targets], [y for _, y in targets], "|", color=colour, ms=8)
-    axes.axvline(1.0, color="0.4", lw=1)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: "%gx" % x))
-    axes.set_yticks(range(len(labels)))
-    axes.set_yticklabels(labels)
-    axes.set_ylim(-0.7, len(labels) - 0.3)
-    axes.grid(axis="y", color="0.9")
-    axes.set_xlabel("times faster than the interpreter's own makefile; a tick marks the target")
-    axes.legend(loc="lower right")
-    figure.savefig(path, format="svg", bbox_inches="tight", metadata=dict.fromkeys(["Creator", "Date", "Format", "Type"]))
+        left = 26 + 130 * number
+        lines.append(u'<circle cx="%d" cy="70" r="5" fill="%s"/>' % (left, COLOURS[number % len(COLOURS)]))
+        lines.append(u'<text x="%d" y="74">%s</text>' % (left + 10, result["environment"]["python"]))
+    for number, (found, said) in enumerate(rows):
+        y = TOP + ROW * number
+        if number % 2 == 0:
+            lines.append(u'<rect x="10" y="%d" width="%d" height="%d" fill="#f4f4f4"/>' % (y, width - 20, ROW))
+        lines.append(u'<text x="%d" y="%d" text-anchor="end">%s</text>' % (LABELS, y + ROW / 2 + 4, escape(said)))
+    for tick in ticks:
+        style = u'stroke="#444" stroke-width="1.5"' if tick == 1 else u'stroke="#ccc"'
+        lines.append(u'<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" %s/>' % (x(tick), x(tick), TOP, bottom, style))
+        lines.append(u'<text x="%.1f" y="%d" text-anchor="middle">%gx</text>' % (x(tick), bottom + 18, tick))
+    for number, (found, _) in enumerate(rows):
+        for which, row in enumerate(found):
+            if row and row["value"]:
+                y = TOP + ROW * (number + (which + 1) / (len(found) + 1))
+                dot = (x(speed(row)), y, COLOURS[which % len(COLOURS)])
+                lines.append(u'<circle cx="%.1f" cy="%.1f" r="4" fill="%s" stroke="white" stroke-width="0.5"/>' % dot)
+    return u"\n".join(lines + [u"</svg>", u""])
 
 
-def write(results, markdown_path=None, svg_path=None, details=False):
-    if markdown_path:
-        with io.open(markdown_path, "w", encoding="utf-8") as output:
-            if details:
-                output.write(u"# Every figure\n\nMade by report.py --details from results/, which run.py --json wrote.\n\n")
-            output.write(markdown(results, details))
-    if svg_path:
-        chart(results, svg_path)
+def escape(said):
+    return said.replace(u"&", u"&amp;").replace(u"<", u"&lt;")
+
+
+# -- files
+
+
+def put_between_markers(path, blocks):
+    with io.open(path, encoding="utf-8") as source:
+        whole = source.read()
+    for name, block in blocks.items():
+        begin, end = u"<!-- begin %s -->\n" % name, u"<!-- end %s -->" % name
+        pattern = re.escape(begin) + u".*?" + re.escape(end)
+        whole = re.sub(pattern, lambda _: begin + block + end, whole, flags=re.DOTALL)
+    save(path, whole)
+
+
+def save(path, whole):
+    with io.open(path, "w", encoding="utf-8") as output:
+        output.write(whole)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", metavar="FILE", help="what run.py wrote with --json")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table of the claims")
+    parser.add_argument("--details", metavar="FILE", help="write the long table: every figure")
+    parser.add_argument("--svg", metavar="FILE", help="write the chart")
+    parser.add_argument("--into", metavar="FILE", action="append", default=[], help="write between the markers of this file")
+    options = parser.parse_args()
+    results = []
+    for each in options.results:
+        with io.open(each, encoding="utf-8") as source:
+            results.append(json.load(source))
+    if options.markdown:
+        save(options.markdown, markdown(results))
+    if options.details:
+        save(options.details, u"# Every figure\n\nMade by report.py from results/, which run.py wrote.\n\n" + markdown(results, True))
+    if options.svg:
+        save(options.svg, chart(results))
+    for path in options.into:
+        put_between_markers(path, {"speed": words(results), "claims": markdown(results)})
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", nargs="+", metavar="FILE", help="what run.py wrote with --json")
-    parser.add_argument("--markdown", metavar="FILE", help="write the table")
-    parser.add_argument("--details", action="store_true", help="the long table: every count and every share")
-    parser.add_argument("--svg", metavar="FILE", help="write the chart (needs matplotlib)")
-    options = parser.parse_args()
-    loaded = []
-    for each in options.results:
-        with io.open(each, encoding="utf-8") as source:
-            loaded.append(json.load(source))
-    write(loaded, options.markdown, options.svg, options.details)
+    main()

@@ -3,7 +3,8 @@
     python benchmarks/run.py                        the table, in some minutes
     python benchmarks/run.py --fast --only 1        one claim, roughly
 
-Needs pyperf; a compiler for claim 3, strace for 4, valgrind for 11 and matplotlib for --svg.
+Claims 1 to 5 are about threads that wait for each other and for other processes: measure them where nothing else runs.  Needs pyperf;
+a compiler for claim 8, strace for 9, and valgrind for 15.  report.py makes tables and the chart of what --json wrote.
 """
 from __future__ import print_function
 
@@ -21,6 +22,7 @@ import pyperf
 import common
 import report
 from backports import makefile
+from cases import NO_GIL
 
 
 def find_claims():
@@ -32,12 +34,13 @@ def find_claims():
 def describe_environment(note):
     found = pyperf.Run([1.0], collect_metadata=True).get_metadata()
     return {
-        "python": "%s %s" % (platform.python_implementation(), platform.python_version()),
+        "python": "%s %s%s" % (platform.python_implementation(), platform.python_version(), " without a GIL" if NO_GIL else ""),
         "implementation": "backports.makefile %s (%s)" % (makefile.__version__, makefile.implementation),
         "machine": "%s, %s cores" % (found.get("cpu_model_name", platform.machine()), found.get("cpu_count", "?")),
         "system": "%s %s" % (platform.system(), platform.release().split("-")[0]),
         "date": datetime.date.today().isoformat(),
         "note": note,
+        "load": round(os.getloadavg()[0], 2),
     }
 
 
@@ -58,8 +61,6 @@ def main():
     parser.add_argument("--only", type=int, action="append", choices=sorted(claims), help="this claim; can be repeated")
     parser.add_argument("--fast", action="store_true", help="fewer rounds, one process: minutes become seconds")
     parser.add_argument("--json", metavar="FILE", help="write the rows; those of claims not measured now are kept")
-    parser.add_argument("--markdown", metavar="FILE", help="write the table")
-    parser.add_argument("--svg", metavar="FILE", help="write the chart (needs matplotlib)")
     parser.add_argument("--note", default="", help="how it was measured, for the heading: the machine's other load, priorities")
     parser.add_argument("--samples", metavar="FOLDER", help="write every value, a pyperf suite per claim")
     options = parser.parse_args()
@@ -80,7 +81,6 @@ def main():
         keep_other_claims(result, options.json)
         with open(options.json, "w") as output:
             json.dump(result, output, indent=1, sort_keys=True)
-    report.write([result], options.markdown, options.svg)
     print(report.summary(result))
     if failed:
         sys.exit("could not be measured: " + ", ".join(failed))

@@ -71,6 +71,7 @@ def main():
     options = parser.parse_args(namespace=cases.options)
     found = []
     print("%s %s, ours is %s" % (platform.python_implementation(), platform.python_version(), package.implementation))
+    print("load of the last minute: %.2f; these figures need a machine that does nothing else" % os.getloadavg()[0])
     print(FORMAT % ("", "ours", "own", "ours/own", "", "goal", "met"))
     for scene in find_scenes():
         for case in scene.cases:
