@@ -5,6 +5,7 @@
 operation: read, write or makefile.  name: ours, interpreter, twin (on 2.7), or FileIO for io.FileIO, for makefile under an
 io.BufferedReader.  Counts, unlike times, do not depend on what else the machine does.
 """
+
 from __future__ import division, print_function
 
 import collections
@@ -41,7 +42,9 @@ def count_run(operation, name, calls):
         for line in subprocess.check_output(annotate).decode("utf-8", "replace").splitlines():
             found = LINE.match(line)
             if found:
-                function = found.group(2).split("@")[0].split(".")[0]  # without the symbol's version and the clones' suffix
+                function = (
+                    found.group(2).split("@")[0].split(".")[0]
+                )  # without the symbol's version and the clones' suffix
                 counts[function] += int(found.group(1).replace(",", ""))
         return counts
     finally:
@@ -51,18 +54,29 @@ def count_run(operation, name, calls):
 def count(operation, name):
     """{function: instructions per operation}: what a run with twice the operations takes more."""
     once, twice = (count_run(operation, name, calls) for calls in (CALLS, 2 * CALLS))
-    return {function: (twice[function] - once[function]) / CALLS for function in twice if twice[function] != once[function]}
+    return {
+        function: (twice[function] - once[function]) / CALLS
+        for function in twice
+        if twice[function] != once[function]
+    }
 
 
 def table(operation, names):
     """Lines of markdown."""
     counts = [count(operation, name) for name in names]
-    shown = [function for function in set().union(*counts) if max(each.get(function, 0) for each in counts) >= LEAST]
+    shown = [
+        function
+        for function in set().union(*counts)
+        if max(each.get(function, 0) for each in counts) >= LEAST
+    ]
     shown.sort(key=lambda function: (-max(each.get(function, 0) for each in counts), function))
     yield "| function | " + " | ".join(names) + " |"
     yield "| --- |" + " ---: |" * len(names)
     for function in shown:
-        yield "| `%s` | %s |" % (function, " | ".join("%.0f" % each[function] if function in each else "" for each in counts))
+        yield "| `%s` | %s |" % (
+            function,
+            " | ".join("%.0f" % each[function] if function in each else "" for each in counts),
+        )
     yield "| all | %s |" % " | ".join("%.0f" % sum(each.values()) for each in counts)
 
 

@@ -3,6 +3,7 @@
 A scene is a function that is called with a case (whose makefile, with which buffer and timeout), lets threads and other processes
 run for a while, and returns {figure: value}.  Ours and the interpreter's own take turns at it.  A figure has a goal for ours / own.
 """
+
 from __future__ import division, print_function
 
 import argparse
@@ -36,7 +37,10 @@ class Case(object):
         return streams.MAKEFILES[self.name](sock, mode, self.buffering)
 
     def __str__(self):
-        return "%s, %s" % ("default buffer" if self.buffering else "unbuffered", "timeout" if self.timeout else "no timeout")
+        return "%s, %s" % (
+            "default buffer" if self.buffering else "unbuffered",
+            "timeout" if self.timeout else "no timeout",
+        )
 
 
 UNBUFFERED = [Case(0), Case(0, 5.0)]
@@ -54,7 +58,11 @@ class Goal(object):
         self.limit = from_version(limit) if isinstance(limit, dict) else limit
 
     def __str__(self):
-        return "" if self.limit is None else "%s%s %g" % ("ours " if self.of_ours else "", self.relation, self.limit)
+        return (
+            ""
+            if self.limit is None
+            else "%s%s %g" % ("ours " if self.of_ours else "", self.relation, self.limit)
+        )
 
     def met(self, ours, own):
         if self.limit is None:

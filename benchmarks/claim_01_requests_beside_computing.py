@@ -2,12 +2,15 @@
 
 It sends 63 bytes and waits for 63 bytes, one request at a time, while another thread of the program computes.
 """
+
 import common
 import peers
 from cases import BUFFERED, UNBUFFERED, Scene, at_least, loops_per_second, per_second
 
 CLAIM = 1
-ANSWERS = at_least({(2, 7): 0.8, (3, 0): 20})  # 2.7 switches threads by bytecodes: there is little to win
+ANSWERS = at_least(
+    {(2, 7): 0.8, (3, 0): 20}
+)  # 2.7 switches threads by bytecodes: there is little to win
 SHARE = at_least(0.7, of_ours=True)
 SIZE = 63
 
@@ -42,7 +45,15 @@ def measure(bench):
 def rows(samples):
     found = common.scene_rows(SCENES, samples)
     words = "requests that another process answers, beside a computing thread"
-    return [common.worst(found, "requests beside a computing thread, least of all cases", ": answers", words=words, readme=True)] + found
+    return [
+        common.worst(
+            found,
+            "requests beside a computing thread, least of all cases",
+            ": answers",
+            words=words,
+            readme=True,
+        )
+    ] + found
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Whoever gives up the GIL for a read that is ready waits up to a switch interval 
 "a read" is the time of one read of one message; it starts at a random point of the interval, so that it meets a forced switch as
 often as a program would.  "hot reader" is a thread that reads all the time what another process sends all the time.
 """
+
 import random
 import time
 
@@ -52,13 +53,26 @@ def hot_reader(case):
             function(argument)
             reads += 1
         seconds = clock() - start
-        return {"hot reader": reads / seconds, "the computing thread's share": (busy.loops - loops) / seconds / alone}
+        return {
+            "hot reader": reads / seconds,
+            "the computing thread's share": (busy.loops - loops) / seconds / alone,
+        }
 
 
 HOT_FIGURES = [("hot reader", "reads/s", HOT), ("the computing thread's share", "", SHARE)]
 SCENES = [
-    Scene("64-byte reads beside a computing thread", one_read, UNBUFFERED + BUFFERED, [("a read, median", "us", MICROSECONDS)]),
-    Scene("reads all the time beside a computing thread", hot_reader, UNBUFFERED + BUFFERED, HOT_FIGURES),
+    Scene(
+        "64-byte reads beside a computing thread",
+        one_read,
+        UNBUFFERED + BUFFERED,
+        [("a read, median", "us", MICROSECONDS)],
+    ),
+    Scene(
+        "reads all the time beside a computing thread",
+        hot_reader,
+        UNBUFFERED + BUFFERED,
+        HOT_FIGURES,
+    ),
 ]
 
 
@@ -70,7 +84,9 @@ def rows(samples):
     found = common.scene_rows(SCENES, samples)
     words = "a small message that is there, read beside a computing thread"
     what = "64-byte reads beside a computing thread, slowest of all cases"
-    return [common.worst(found, what, "a read, median", highest=True, words=words, readme=True)] + found
+    return [
+        common.worst(found, what, "a read, median", highest=True, words=words, readme=True)
+    ] + found
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 hot: reads 64-byte messages that are always there.  paced: gets a message from another process each millisecond.  bulk: reads 64 KiB
 at a time what another process sends as fast as it can.  Each is measured beside a computing thread, alone and with the others.
 """
+
 import itertools
 import threading
 import time
@@ -10,7 +11,18 @@ import time
 import common
 import peers
 import streams
-from cases import BUFFERED, MEGABYTE, NONE, UNBUFFERED, Scene, at_least, at_most, loops_per_second, median, options
+from cases import (
+    BUFFERED,
+    MEGABYTE,
+    NONE,
+    UNBUFFERED,
+    Scene,
+    at_least,
+    at_most,
+    loops_per_second,
+    median,
+    options,
+)
 from peers import BusyThread, clock
 
 CLAIM = 3
@@ -19,7 +31,9 @@ MESSAGES = at_least({(2, 7): 0.8, (3, 0): 0.9})
 LATENCY = at_most({(2, 7): 1.25, (3, 0): 1.0})
 BULK = at_least({(2, 7): 0.8, (3, 0): 0.9})
 BULK_BESIDE_HOT = at_least(0.4)
-SHARE = at_least({(2, 7): 0.8, (3, 0): 0.9})  # the computing thread's, beside readers that mostly wait
+SHARE = at_least(
+    {(2, 7): 0.8, (3, 0): 0.9}
+)  # the computing thread's, beside readers that mostly wait
 
 PIECE = 65536
 
@@ -122,18 +136,27 @@ def figures(kinds):
         found.append(("hot", "reads/s", HOT))
     if "paced" in kinds:
         found += [("paced", "messages/s", MESSAGES)]
-        found += [(what, "ms", LATENCY) for what in ("paced, median latency", "paced, latency of 95 %")]
+        found += [
+            (what, "ms", LATENCY) for what in ("paced, median latency", "paced, latency of 95 %")
+        ]
     if "bulk" in kinds:
         found.append(("bulk", "MiB/s", BULK_BESIDE_HOT if "hot" in kinds else BULK))
     return found + [("the computing thread's share", "", NONE if "hot" in kinds else SHARE)]
 
 
 def make_scene(kinds):
-    name = "%s reader%s beside a computing thread" % (" + ".join(kinds), "s" if len(kinds) > 1 else "")
+    name = "%s reader%s beside a computing thread" % (
+        " + ".join(kinds),
+        "s" if len(kinds) > 1 else "",
+    )
     return Scene(name, lambda case: mix(kinds, case), UNBUFFERED + BUFFERED, figures(kinds))
 
 
-MIXES = [kinds for count in (1, 2, 3) for kinds in itertools.combinations(["hot", "paced", "bulk"], count)]
+MIXES = [
+    kinds
+    for count in (1, 2, 3)
+    for kinds in itertools.combinations(["hot", "paced", "bulk"], count)
+]
 SCENES = [make_scene(kinds) for kinds in MIXES if kinds != ("hot",)]  # that one is claim 2
 
 
@@ -151,7 +174,11 @@ def rows(samples):
         ("paced reader's median latency, greatest of all mixes", max, "paced, median latency"),
         ("bulk reader, least of all mixes without a hot one", min, ": bulk"),
         ("bulk reader beside a hot one, least of all mixes", min, ": bulk"),
-        ("the computing thread beside paced and bulk readers, least of all mixes", min, "computing thread's share"),
+        (
+            "the computing thread beside paced and bulk readers, least of all mixes",
+            min,
+            "computing thread's share",
+        ),
     ]:
         beside_hot = "bulk reader beside a hot" in label
         fit = [row for row in details if row["what"].endswith(ends) and row["target"]]

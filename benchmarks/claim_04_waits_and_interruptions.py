@@ -6,6 +6,7 @@ much.  On a build without a GIL also: how long gc.collect() takes there.
 "an exception" (PyThreadState_SetAsyncExc) and "a pending call" (Py_AddPendingCall): how soon they come, after they were asked for,
 while the thread is in a call that waits for a peer which sends or takes a little every 20 ms.
 """
+
 import ctypes
 import gc
 import sys
@@ -20,9 +21,10 @@ from streams import socket_pair
 
 CLAIM = 4
 WAIT = at_most(2.0)
-SOON = at_most(2.0, enough=50.0)  # two steps of the peer and a half: it is chance when it comes within one
+SOON = at_most(
+    2.0, enough=50.0
+)  # two steps of the peer and a half: it is chance when it comes within one
 LINE = b"a line of a chat, as people write them..." + b"\r\n"
-ROUNDS = 3
 
 
 # -- waits
@@ -63,7 +65,9 @@ def longest_waits(case, use, data, megabytes):
     found = {}
     for what, collect in [("a thread's longest wait", False), ("longest gc.collect()", True)]:
         if not collect or NO_GIL:
-            with peers.connection_to(peers.send, data, int(megabytes * MEGABYTE / len(data))) as sock:
+            with peers.connection_to(
+                peers.send, data, int(megabytes * MEGABYTE / len(data))
+            ) as sock:
                 stream = case.open(sock, "rb")
                 with Ticker(collect) as ticker:
                     use(stream)
@@ -163,7 +167,10 @@ def make_scene(name, serve, operation):
     def measure(case):
         exception = exception_after(serve, lambda sock: operation(case, sock))
         call = pending_call_after(serve, lambda sock: operation(case, sock))
-        return {"an exception comes after": 1e3 * exception, "a pending call comes after": 1e3 * call}
+        return {
+            "an exception comes after": 1e3 * exception,
+            "a pending call comes after": 1e3 * call,
+        }
 
     figures = [("an exception comes after", "ms", SOON), ("a pending call comes after", "ms", SOON)]
     return Scene(name + " and a slow peer", measure, BUFFERED, figures)
@@ -177,7 +184,7 @@ SCENES = [
 
 
 def measure(bench):
-    bench.play(SCENES, ROUNDS)
+    bench.play(SCENES)
 
 
 def rows(samples):

@@ -1,4 +1,5 @@
 """Claim 5: whole programs, each alone and beside a thread that computes."""
+
 import smtplib
 import socket
 import threading
@@ -21,7 +22,10 @@ HTTP = at_least({(2, 7): 0.8, (3, 0): 1.0})
 HTTP_BESIDE = at_least({(2, 7): 0.8, (3, 0): 1.1})
 SMTP = at_least({(2, 7): 0.8, (3, 0): 1.0})
 
-RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: small\r\nContent-Length: 1000\r\n\r\n" + 1000 * b"x"
+RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: small\r\nContent-Length: 1000\r\n\r\n"
+    + 1000 * b"x"
+)
 MAIL = "Subject: figures\r\n\r\n" + 20 * "A line of a mail that somebody will read.\r\n"
 LINE = b"a line of a chat, as people write them..." + b"\r\n"
 CLIENTS = 8
@@ -91,7 +95,11 @@ def smtp_client(case, busy):
         sock.settimeout(case.timeout)
         with installed(case), busy():
             client = Mailer(sock)
-            return {"mails": per_second(lambda: client.sendmail("me@example.org", ["you@example.org"], MAIL))}
+            return {
+                "mails": per_second(
+                    lambda: client.sendmail("me@example.org", ["you@example.org"], MAIL)
+                )
+            }
 
 
 # -- a server with a thread for each of its clients, in this process
@@ -128,7 +136,9 @@ def echo_server(case, busy):
     counts = []
     with peers.child(talk, listener.getsockname(), options.seconds):
         connections = [listener.accept()[0] for _ in range(CLIENTS)]
-        threads = [threading.Thread(target=echo_lines, args=(case, sock, counts)) for sock in connections]
+        threads = [
+            threading.Thread(target=echo_lines, args=(case, sock, counts)) for sock in connections
+        ]
         with busy():
             start = clock()
             for thread in threads:
@@ -145,7 +155,10 @@ def make_scenes(name, program, what, alone, beside):
     def scene(where, busy, goal):
         return Scene(name + where, lambda case: program(case, busy), BUFFERED, [(what, "/s", goal)])
 
-    return [scene(", alone", nothing, alone), scene(" beside a computing thread", BusyThread, beside)]
+    return [
+        scene(", alone", nothing, alone),
+        scene(" beside a computing thread", BusyThread, beside),
+    ]
 
 
 SCENES = (

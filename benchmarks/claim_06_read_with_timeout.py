@@ -1,4 +1,5 @@
 """Claim 6: a raw read of 64 ready bytes from a socket with a timeout."""
+
 import io
 
 import common
@@ -24,10 +25,23 @@ def rows(samples):
         target = from_version(AT_LEAST)
         ratio = samples.ratio(rival, "ours")
         what = "read 64 ready bytes, timeout: %s / ours" % rival
-        found.append(common.row(what, ratio, "x", at_least=target, detail=rival == "twin", absolute=samples.absolute(rival, "ours")))
+        found.append(
+            common.row(
+                what,
+                ratio,
+                "x",
+                at_least=target,
+                detail=rival == "twin",
+                absolute=samples.absolute(rival, "ours"),
+            )
+        )
     found[0].update(words="a small message that is there, read", readme=True)
     ratio = samples.ratio("ours", "FileIO")
-    found.append(common.row("read 64 ready bytes, timeout: ours / io.FileIO", ratio, at_most=AT_MOST_OF_FILEIO))
+    found.append(
+        common.row(
+            "read 64 ready bytes, timeout: ours / io.FileIO", ratio, at_most=AT_MOST_OF_FILEIO
+        )
+    )
     return found
 
 

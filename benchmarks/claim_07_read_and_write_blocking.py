@@ -1,4 +1,5 @@
 """Claim 7: a raw read of 64 ready bytes from a blocking socket, and a raw write of 64 bytes, blocking and with a timeout."""
+
 import io
 
 import common
@@ -16,7 +17,9 @@ def measure(bench):
     opened["FileIO"] = io.FileIO(sock.fileno(), "rb", closefd=False)
     samplers = {}
     for name, stream in opened.items():
-        samplers["read, blocking: " + name] = common.read_sampler(read_peer, *streams.read_call(stream))
+        samplers["read, blocking: " + name] = common.read_sampler(
+            read_peer, *streams.read_call(stream)
+        )
     for kind, timeout in KINDS:
         sock, peer = streams.socket_pair(timeout)
         opened = {name: makefile(sock, "wb", 0) for name, makefile in streams.MAKEFILES.items()}
@@ -36,7 +39,11 @@ def rows(samples):
             if what == "write, timeout" and rival == "interpreter":
                 found[-1]["words"] = "a small message, written"
         ratio = samples.ratio(what + ": ours", what + ": FileIO")
-        found.append(common.row(what + ", 64 bytes: ours / io.FileIO", ratio, at_most=AT_MOST_OF_FILEIO, detail=True))
+        found.append(
+            common.row(
+                what + ", 64 bytes: ours / io.FileIO", ratio, at_most=AT_MOST_OF_FILEIO, detail=True
+            )
+        )
     return found
 
 

@@ -1,4 +1,5 @@
 """Claim 8: that read, Python's loop included, over a bare recv(2) of 64 bytes timed in C on the same descriptor."""
+
 import ctypes
 import os
 import shutil
@@ -18,7 +19,18 @@ def compile_bare_recv():
     try:
         library = os.path.join(folder, "bare_recv.so")
         source = os.path.join(common.HERE, "bare_recv.c")
-        subprocess.check_call([os.environ.get("CC", "cc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-o", library, source])
+        subprocess.check_call(
+            [
+                os.environ.get("CC", "cc"),
+                "-std=gnu99",
+                "-O2",
+                "-shared",
+                "-fPIC",
+                "-o",
+                library,
+                source,
+            ]
+        )
         function = ctypes.CDLL(library).bare_recv
     finally:
         shutil.rmtree(folder)
@@ -46,9 +58,18 @@ def measure(bench):
 def rows(samples):
     note = "a bare recv(2) takes %d ns here" % round(1e9 * samples.median("recv"))
     ratio = samples.ratio("ours", "recv")
-    found = [common.row("read 64 ready bytes, timeout: ours / a bare recv(2) in C", ratio, at_most=AT_MOST, note=note)]
+    found = [
+        common.row(
+            "read 64 ready bytes, timeout: ours / a bare recv(2) in C",
+            ratio,
+            at_most=AT_MOST,
+            note=note,
+        )
+    ]
     for name in sorted(streams.RIVALS):
-        added = samples.estimate(lambda rival, ours, recv: (rival - recv) / (ours - recv), name, "ours", "recv")
+        added = samples.estimate(
+            lambda rival, ours, recv: (rival - recv) / (ours - recv), name, "ours", "recv"
+        )
         found.append(common.row("added to that recv(2): %s / ours" % name, added, "x", detail=True))
         limit = "read 64 ready bytes, timeout: %s / that recv(2), the limit of claim 6" % name
         found.append(common.row(limit, samples.ratio(name, "recv"), "x", detail=True))

@@ -1,4 +1,5 @@
 """Claim 9: system calls per ready read, and per write that fits, on a socket with a timeout: counted by strace."""
+
 import os
 import subprocess
 import sys
@@ -17,8 +18,16 @@ def count_system_calls(operation, name, calls):
     handle, path = tempfile.mkstemp()
     os.close(handle)
     try:
-        program = [sys.executable, os.path.join(common.HERE, "operations.py"), operation, name, str(calls)]
-        subprocess.check_call(["strace", "-f", "-e", "trace=!brk,mmap,munmap", "-o", path] + program)
+        program = [
+            sys.executable,
+            os.path.join(common.HERE, "operations.py"),
+            operation,
+            name,
+            str(calls),
+        ]
+        subprocess.check_call(
+            ["strace", "-f", "-e", "trace=!brk,mmap,munmap", "-o", path] + program
+        )
         with open(path) as log:
             return sum("resumed>" not in line for line in log)
     finally:
@@ -32,7 +41,9 @@ def measure(bench):
         return
     for operation in "read", "write":
         for name in streams.MAKEFILES:
-            once, twice = (count_system_calls(operation, name, calls) for calls in (CALLS, 2 * CALLS))
+            once, twice = (
+                count_system_calls(operation, name, calls) for calls in (CALLS, 2 * CALLS)
+            )
             bench.values["%s: %s" % (operation, name)] = [(twice - once) / float(CALLS)]
 
 
@@ -46,7 +57,9 @@ def rows(samples):
         for name in sorted(streams.MAKEFILES):
             target = AT_MOST if name == "ours" else None
             calls = round(samples.median("%s: %s" % (operation, name)), 2)
-            found.append(common.row(what + name, calls, unit="calls", at_most=target, detail=name != "ours"))
+            found.append(
+                common.row(what + name, calls, unit="calls", at_most=target, detail=name != "ours")
+            )
     return found
 
 

@@ -1,4 +1,5 @@
 """Claim 10: `makefile()` then `close()`, called as a method."""
+
 import io
 
 import common
@@ -41,7 +42,9 @@ def measure(bench):
         for what, args, kwargs, _ in KINDS:
             if streams.PYTHON_2 and name == "interpreter" and kwargs:
                 continue  # it has no text
-            samplers["%s: %s" % (what, name)] = make_sampler(method_of(streams.socket_pair()[0], makefile), args, kwargs)
+            samplers["%s: %s" % (what, name)] = make_sampler(
+                method_of(streams.socket_pair()[0], makefile), args, kwargs
+            )
     bench.interleave(samplers, 500)
 
 
@@ -54,7 +57,15 @@ def rows(samples):
                 aim = from_version(target)
                 ratio = samples.ratio(name, what + ": ours")
                 twin = rival == "twin"
-                found.append(common.row("makefile(%s), close(): %s / ours" % (what, rival), ratio, "x", aim, detail=twin))
+                found.append(
+                    common.row(
+                        "makefile(%s), close(): %s / ours" % (what, rival),
+                        ratio,
+                        "x",
+                        aim,
+                        detail=twin,
+                    )
+                )
                 if what == '"rb"' and rival == "interpreter":
                     found[-1]["words"] = 'makefile("rb") and close()'
     what = 'makefile("rb"), close(): ours / io.BufferedReader(io.FileIO), the limit'

@@ -1,4 +1,5 @@
 """Claim 11: `read()` to the end, of 4 KiB to 256 MiB, over Unix and TCP sockets: how fast, and with how much memory."""
+
 from __future__ import division
 
 import contextlib
@@ -34,7 +35,9 @@ def sender(family):
     folder = tempfile.mkdtemp()
     try:
         listener = socket.socket(family)
-        listener.bind(os.path.join(folder, "socket") if family == socket.AF_UNIX else ("127.0.0.1", 0))
+        listener.bind(
+            os.path.join(folder, "socket") if family == socket.AF_UNIX else ("127.0.0.1", 0)
+        )
         listener.listen(8)
         address = listener.getsockname()
         with peers.child(peers.send_on_demand, listener, kill=True):
@@ -78,18 +81,31 @@ def read_to_the_end(family, case):
     found = {}
     with sender(family) as connect:
         for size in SIZES:
-            times = [seconds_to_read(case, connect, size) for _ in range(max(1, min(20, 8 * MEGABYTE // size)))]
+            times = [
+                seconds_to_read(case, connect, size)
+                for _ in range(max(1, min(20, 8 * MEGABYTE // size)))
+            ]
             found[name_of(size)] = size / MEGABYTE / median(times)
         found["geometric mean"] = math.exp(sum(map(math.log, found.values())) / len(SIZES))
         if peers.HAS_RESIDENT_BYTES:
-            found["peak memory for 64 MiB"] = peers.in_a_copy(lambda: peak_memory(case, connect, 64 * MEGABYTE))
+            found["peak memory for 64 MiB"] = peers.in_a_copy(
+                lambda: peak_memory(case, connect, 64 * MEGABYTE)
+            )
     return found
 
 
 def make_scene(name, family):
-    figures = [("geometric mean", "MiB/s", GEOMETRIC_MEAN), ("peak memory for 64 MiB", "times 64 MiB", PEAK)]
+    figures = [
+        ("geometric mean", "MiB/s", GEOMETRIC_MEAN),
+        ("peak memory for 64 MiB", "times 64 MiB", PEAK),
+    ]
     figures += [(name_of(size), "MiB/s", EACH_SIZE) for size in SIZES]
-    return Scene("read() to the end, " + name, lambda case: read_to_the_end(family, case), [Case(0), Case()], figures)
+    return Scene(
+        "read() to the end, " + name,
+        lambda case: read_to_the_end(family, case),
+        [Case(0), Case()],
+        figures,
+    )
 
 
 SCENES = [make_scene(name, family) for name, family in FAMILIES]
@@ -105,7 +121,9 @@ def rows(samples):
         row["detail"] = not ("geometric" in row["what"] or "peak" in row["what"])
     sizes = [row for row in found if row["detail"]]
     words = "read() to the end, 4 KiB to 256 MiB"
-    mean = common.worst(found, "read() to the end, least geometric mean", "geometric mean", words=words, readme=True)
+    mean = common.worst(
+        found, "read() to the end, least geometric mean", "geometric mean", words=words, readme=True
+    )
     return [mean, common.worst(sizes, "read() to the end, least of all sizes", "iB")] + found
 
 

@@ -1,4 +1,5 @@
 """Claim 12: `readline()` of 43-byte lines with the default buffer, sent by another process."""
+
 import io
 
 import common
@@ -44,7 +45,9 @@ def open_text(makefile):
 
 
 def measure(bench):
-    samplers = {"bytes: limit": make_sampler(lambda sock: io.open(sock.fileno(), "rb", closefd=False))}
+    samplers = {
+        "bytes: limit": make_sampler(lambda sock: io.open(sock.fileno(), "rb", closefd=False))
+    }
     for name, makefile in streams.MAKEFILES.items():
         samplers["bytes: " + name] = make_sampler(open_bytes(makefile))
         if not streams.PYTHON_2 or name != "interpreter":  # 2.7's has no text
@@ -61,9 +64,13 @@ def rows(samples):
                 target = from_version(AT_LEAST[name])
                 ratio = samples.ratio(name, what + ": ours")
                 line = "readline(), 43 bytes" + (", text" if what == "text" else "")
-                found.append(common.row("%s: %s / ours" % (line, rival), ratio, "x", at_least=target))
+                found.append(
+                    common.row("%s: %s / ours" % (line, rival), ratio, "x", at_least=target)
+                )
                 if rival == "interpreter":
-                    found[-1]["words"] = "readline() of text" if what == "text" else "readline() of bytes"
+                    found[-1]["words"] = (
+                        "readline() of text" if what == "text" else "readline() of bytes"
+                    )
     ratio = samples.ratio("bytes: ours", "bytes: limit")
     found.append(common.row('readline(), 43 bytes: ours / open(fd, "rb"), the limit', ratio))
     return found

@@ -1,4 +1,5 @@
 """Claim 13: TLS, over the interpreter's own ssl.SSLSocket: most of what goes through makefile today."""
+
 import os
 import socket
 import ssl
@@ -26,7 +27,9 @@ def tls_pair():
     asking.verify_mode = ssl.CERT_NONE
     sock, peer = streams.socket_pair()
     accepted = []
-    accept = threading.Thread(target=lambda: accepted.append(serving.wrap_socket(peer, server_side=True)))
+    accept = threading.Thread(
+        target=lambda: accepted.append(serving.wrap_socket(peer, server_side=True))
+    )
     accept.start()
     client = asking.wrap_socket(sock)
     accept.join()
@@ -48,7 +51,9 @@ def tls(case):
         for _ in range(count):
             server.sendall(b"x" * size)
         has_readinto = hasattr(reader, "readinto")
-        function, argument = (reader.readinto, bytearray(size)) if has_readinto else (reader.read, size)
+        function, argument = (
+            (reader.readinto, bytearray(size)) if has_readinto else (reader.read, size)
+        )
         return common.time_calls(function, argument, count)
 
     def write(size, count):
@@ -73,7 +78,11 @@ def tls(case):
     }
 
 
-FIGURES = [("read 64 bytes", "/s", READ_64), ("read 16 KiB", "/s", READ_16_KIB), ("write 64 bytes", "/s", WRITE_64)]
+FIGURES = [
+    ("read 64 bytes", "/s", READ_64),
+    ("read 16 KiB", "/s", READ_16_KIB),
+    ("write 64 bytes", "/s", WRITE_64),
+]
 SCENES = [Scene("TLS", tls, UNBUFFERED, FIGURES)]
 
 

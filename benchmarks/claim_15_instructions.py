@@ -2,6 +2,7 @@
 
 Counts, unlike times, do not depend on what else the machine does; callgrind.py tells which functions take them.
 """
+
 import callgrind
 import common
 import streams
@@ -17,7 +18,9 @@ def measure(bench):
         return
     for operation in "read", "write", "makefile":
         for name in list(streams.MAKEFILES) + ["FileIO"]:
-            bench.values["%s: %s" % (operation, name)] = [sum(callgrind.count(operation, name).values())]
+            bench.values["%s: %s" % (operation, name)] = [
+                sum(callgrind.count(operation, name).values())
+            ]
 
 
 def rows(samples):
@@ -31,12 +34,18 @@ def rows(samples):
     for rival in streams.RIVALS:
         ratio = samples.median("makefile: ours") / samples.median("makefile: " + rival)
         what = 'instructions per makefile("rb") and close(): ours / %s' % rival
-        found.append(common.row(what, ratio, at_most=AT_MOST_OF_INTERPRETER, detail=rival == "twin"))
+        found.append(
+            common.row(what, ratio, at_most=AT_MOST_OF_INTERPRETER, detail=rival == "twin")
+        )
     ratio = samples.median("makefile: ours") / samples.median("makefile: FileIO")
     what = 'instructions per makefile("rb") and close(): ours / io.BufferedReader(io.FileIO), the limit'
     found.append(common.row(what, ratio, detail=True))
     for key in sorted(samples.values):
-        found.append(common.row("instructions per " + key, samples.median(key), unit="instructions", detail=True))
+        found.append(
+            common.row(
+                "instructions per " + key, samples.median(key), unit="instructions", detail=True
+            )
+        )
     return found
 
 

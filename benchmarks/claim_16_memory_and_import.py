@@ -1,4 +1,5 @@
 """Claim 16: bytes per open raw stream, bytes per small message that is kept, and the time that the import takes."""
+
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ from cases import MEGABYTE, Case, Scene, at_most
 
 CLAIM = 16
 STREAM = 0.5  # of the interpreter's bytes, at most
-KEPT = at_most(1.1, enough=200.0)  # bytes of a message of 64: an object has 33 more, its place in a list 8, and so on
+KEPT = at_most(
+    1.1, enough=200.0
+)  # bytes of a message of 64: an object has 33 more, its place in a list 8, and so on
 IMPORT_MS = 5.0
 
 STREAMS = 50000
@@ -95,7 +98,11 @@ def rows(samples):
             found.append(common.not_measured(what, "needs /proc"))
     found += common.scene_rows(SCENES, samples)
     milliseconds = samples.estimate(lambda seconds: seconds * 1e3, "import")
-    found.append(common.row("import beyond import socket, pkgutil", milliseconds, unit="ms", at_most=IMPORT_MS))
+    found.append(
+        common.row(
+            "import beyond import socket, pkgutil", milliseconds, unit="ms", at_most=IMPORT_MS
+        )
+    )
     return found
 
 

@@ -1,4 +1,5 @@
 """Claim 17: 1,000 open streams, read in turn: 64 ready bytes from each."""
+
 import resource
 
 import common
@@ -30,7 +31,9 @@ def measure(bench):
     peers = [peer for _, peer in pairs]
     samplers = {}
     for name, makefile in streams.MAKEFILES.items():
-        samplers[name] = make_sampler(peers, [streams.read_call(makefile(sock, "rb", 0)) for sock, _ in pairs])
+        samplers[name] = make_sampler(
+            peers, [streams.read_call(makefile(sock, "rb", 0)) for sock, _ in pairs]
+        )
     bench.interleave(samplers, 200)
 
 

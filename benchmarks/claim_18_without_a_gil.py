@@ -1,4 +1,5 @@
 """Claim 18: on a build without a GIL, ready reads and writes of 64 bytes in one thread, and in two threads at once."""
+
 import threading
 
 import common
@@ -52,7 +53,11 @@ NAMES = [("one thread", 1), ("two threads", 2)]
 
 
 def without_a_gil(case):
-    return {"%s, %s" % (what, name): calls_per_second(case, call, count) for what, call in KINDS for name, count in NAMES}
+    return {
+        "%s, %s" % (what, name): calls_per_second(case, call, count)
+        for what, call in KINDS
+        for name, count in NAMES
+    }
 
 
 FIGURES = [("%s, %s" % (what, name), "/s", RATE) for what, _ in KINDS for name, _ in NAMES]
@@ -64,7 +69,9 @@ def measure(bench):
 
 
 def rows(samples):
-    return common.scene_rows(SCENES, samples) or [common.not_measured("reads and writes without a GIL", "this build has one")]
+    return common.scene_rows(SCENES, samples) or [
+        common.not_measured("reads and writes without a GIL", "this build has one")
+    ]
 
 
 if __name__ == "__main__":

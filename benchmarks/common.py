@@ -7,6 +7,7 @@ of bootstrap resamples fall into.
 
 A claim is a module with ``measure(bench)``, run in each worker process, and ``rows(samples)``, run on what they all measured.
 """
+
 from __future__ import division, print_function
 
 import argparse
@@ -87,7 +88,7 @@ class Bench(object):
                 self.values[name].append(samplers[name]())
             names.append(names.pop(0))
 
-    def play(self, scenes, rounds=5):
+    def play(self, scenes, rounds=3):
         """Ours and the interpreter's own take turns at each case of these scenes."""
         cases.options.seconds, cases.options.megabytes = (0.1, 50) if self.fast else (0.3, 500)
         for scene in scenes:
@@ -95,7 +96,9 @@ class Bench(object):
                 found = cases.in_turns(scene, case, 2 if self.fast else rounds)
                 for what, by_name in found.items():
                     for name, values in by_name.items():
-                        self.values[scene_key(scene, case, what, name)] = [max(value, 1e-9) for value in values]
+                        self.values[scene_key(scene, case, what, name)] = [
+                            max(value, 1e-9) for value in values
+                        ]
 
     def dump(self, path):
         import pyperf
@@ -105,7 +108,9 @@ class Bench(object):
         # Not every value is a time; pyperf only needs to know that nobody should print it in seconds.
         collected = pyperf.Run([1.0], collect_metadata=True).get_metadata()
         suite = [
-            pyperf.Benchmark([pyperf.Run(values, metadata=dict(collected, name=name), collect_metadata=False)])
+            pyperf.Benchmark(
+                [pyperf.Run(values, metadata=dict(collected, name=name), collect_metadata=False)]
+            )
             for name, values in sorted(self.values.items())
         ]
         pyperf.BenchmarkSuite(suite).dump(path, replace=True)
@@ -129,7 +134,8 @@ class Samples(object):
         value = function(*[median(values) for values in lists])
         chance = random.Random(5)
         resampled = sorted(
-            function(*[median([chance.choice(values) for _ in values]) for values in lists]) for _ in range(400)
+            function(*[median([chance.choice(values) for _ in values]) for values in lists])
+            for _ in range(400)
         )
         return value, resampled[9], resampled[-10]
 
@@ -159,11 +165,19 @@ def scene_rows(scenes, samples, detail=False):
                 else:
                     estimate = samples.ratio(ours, own)
                 limit = {"at_least" if goal.relation == ">=" else "at_most": goal.limit}
-                each = row(name, estimate, unit if goal.of_ours else "x" if goal.relation == ">=" else "", detail=detail, **limit)
+                each = row(
+                    name,
+                    estimate,
+                    unit if goal.of_ours else "x" if goal.relation == ">=" else "",
+                    detail=detail,
+                    **limit
+                )
                 each["absolute"] = {"unit": unit, "ours": samples.median(ours)}
                 if own in samples:
                     each["absolute"]["own"] = samples.median(own)
-                    each["met"] = {"yes": "yes"}.get(goal.met(samples.median(ours), samples.median(own)), each["met"])
+                    each["met"] = {"yes": "yes"}.get(
+                        goal.met(samples.median(ours), samples.median(own)), each["met"]
+                    )
                 found.append(each)
     return found
 
@@ -183,12 +197,28 @@ def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=Fa
         met, target = value <= at_most, "<= %g" % at_most
         near = low <= at_most
     verdict = "" if met is None else "yes" if met else "within noise" if near else "no"
-    found = {"what": what, "value": value, "low": low, "high": high, "unit": unit, "target": target, "met": verdict}
+    found = {
+        "what": what,
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "target": target,
+        "met": verdict,
+    }
     return dict(found, note=note, detail=detail, **more)
 
 
 def not_measured(what, reason):
-    found = {"what": what, "value": None, "low": None, "high": None, "unit": "", "target": "", "met": "not measured"}
+    found = {
+        "what": what,
+        "value": None,
+        "low": None,
+        "high": None,
+        "unit": "",
+        "target": "",
+        "met": "not measured",
+    }
     return dict(found, note=reason, detail=False)
 
 
@@ -208,7 +238,9 @@ def run(name, fast=False, samples_path=None):
 
     claim = importlib.import_module(name)
     pooled = None
-    for _ in range(1 if fast else getattr(claim, "PROCESSES", 2 if hasattr(claim, "SCENES") else 3)):
+    for _ in range(
+        1 if fast else getattr(claim, "PROCESSES", 2 if hasattr(claim, "SCENES") else 3)
+    ):
         handle, path = tempfile.mkstemp(suffix=".json")
         os.close(handle)
         try:

@@ -2,6 +2,7 @@
 
 Everything but the number of operations is the same from run to run, so the difference between two runs is the operations.
 """
+
 import io
 import itertools
 import sys
@@ -16,7 +17,9 @@ def prepare(operation, name):
     sock, peer = streams.tcp_pair(streams.TIMEOUT)
     prepare.keep = sock, peer  # an io.FileIO does not keep its socket open
     if operation == "makefile" and name == "FileIO":
-        return (lambda fd: io.BufferedReader(io.FileIO(fd, "rb", closefd=False)).close()), sock.fileno()
+        return (
+            lambda fd: io.BufferedReader(io.FileIO(fd, "rb", closefd=False)).close()
+        ), sock.fileno()
     if operation == "makefile":
         makefile = streams.MAKEFILES[name]
         return (lambda mode: makefile(sock, mode).close()), "rb"
@@ -33,7 +36,9 @@ def prepare(operation, name):
 
 def main():
     call, argument = prepare(*sys.argv[1:3])
-    for _ in itertools.repeat(None, int(sys.argv[3])):  # in a function: its local names cost next to nothing
+    for _ in itertools.repeat(
+        None, int(sys.argv[3])
+    ):  # in a function: its local names cost next to nothing
         call(argument)
 
 

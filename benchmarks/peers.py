@@ -1,4 +1,5 @@
 """The other side of the connections, in processes of their own, and a thread that computes."""
+
 import contextlib
 import os
 import signal

@@ -5,6 +5,7 @@
 --into writes between the markers that the file has: five rows in words between "<!-- begin speed -->" and "<!-- end speed -->", the
 table of the claims between "<!-- begin claims -->" and "<!-- end claims -->".
 """
+
 from __future__ import division, print_function
 
 import argparse
@@ -13,8 +14,8 @@ import json
 import math
 import re
 
-MARKS = {"yes": u" \u2713", "no": u" \u2717", "within noise": u" \u2248", "": u"", "not measured": u""}
-LEGEND = u"""\
+MARKS = {"yes": " \u2713", "no": " \u2717", "within noise": " \u2248", "": "", "not measured": ""}
+LEGEND = """\
 An x is how many times as fast ours is as the interpreter's own makefile (2.7: as `socket._fileobject`, or the pure twin
 where that is said); other figures are ours over the interpreter's, or carry their unit. Ratios of medians of interleaved
 samples; \u2713 target met, \u2717 missed, \u2248 missed, but the 95 % interval reaches it."""
@@ -34,8 +35,8 @@ def people(number):
     """Three digits at most, with commas."""
     if number >= 100:
         step = 10 ** (len(str(int(number))) - 2)
-        return u"{:,}".format(int(round(number / step)) * step)
-    return u"%.2g" % number if number < 10 else u"%.0f" % number
+        return "{:,}".format(int(round(number / step)) * step)
+    return "%.2g" % number if number < 10 else "%.0f" % number
 
 
 def measured(row):
@@ -53,7 +54,11 @@ def text(rows):
     """One interpreter's rows."""
     lines = []
     for row in rows:
-        interval = "" if row["low"] == row["high"] else "(%s-%s)" % (digits(row["low"]), digits(row["high"]))
+        interval = (
+            ""
+            if row["low"] == row["high"]
+            else "(%s-%s)" % (digits(row["low"]), digits(row["high"]))
+        )
         cells = (row["claim"], row["what"], measured(row), interval, row["target"], row["met"])
         lines.append(("%3s  %-78s %10s %13s  %8s  %s" % cells).rstrip())
         for note in filter(None, [row["note"], absolute(row)]):
@@ -67,7 +72,11 @@ def absolute(row):
     if not found or row["unit"] not in ("", "x"):
         return ""
     unit = " " + found["unit"] if found["unit"][:1].isalpha() else found["unit"]
-    return "ours %s%s, own %s%s" % (people(found["ours"]), unit, people(found["own"]), unit) if "own" in found else ""
+    return (
+        "ours %s%s, own %s%s" % (people(found["ours"]), unit, people(found["own"]), unit)
+        if "own" in found
+        else ""
+    )
 
 
 def surroundings(environment):
@@ -82,9 +91,14 @@ def heading(environment):
 def summary(result):
     """How many targets were met, in all the rows, and which were not."""
     met = [row["met"] for row in result["rows"]]
-    found = "targets: %d met, %d within noise, %d missed" % tuple(map(met.count, ("yes", "within noise", "no")))
+    found = "targets: %d met, %d within noise, %d missed" % tuple(
+        map(met.count, ("yes", "within noise", "no"))
+    )
     missed = [row for row in result["rows"] if row["met"] in ("no", "within noise")]
-    lines = ["  missed: %d  %s: %s of %s" % (row["claim"], row["what"], measured(row), row["target"]) for row in missed]
+    lines = [
+        "  missed: %d  %s: %s of %s" % (row["claim"], row["what"], measured(row), row["target"])
+        for row in missed
+    ]
     return "\n".join([found] + lines)
 
 
@@ -106,29 +120,40 @@ def lined_up(results, wanted):
                 table[key] = [None] * len(results)
                 keys.append(key)
             table[key][number] = row
-    keys.sort(key=lambda key: key[0])  # a stable sort: a row that only one interpreter has stays with its claim
+    keys.sort(
+        key=lambda key: key[0]
+    )  # a stable sort: a row that only one interpreter has stays with its claim
     return [(key, table[key]) for key in keys]
 
 
 def markdown(results, details=False):
     pythons = [result["environment"]["python"] for result in results]
-    lines = [u"| # | work | " + u" | ".join(pythons) + u" |", u"| --- | --- |" + u" --- |" * len(pythons)]
+    lines = [
+        "| # | work | " + " | ".join(pythons) + " |",
+        "| --- | --- |" + " --- |" * len(pythons),
+    ]
     for (claim, name), rows in lined_up(results, lambda row: details or not row["detail"]):
-        lines.append(u"| %d | %s | %s |" % (claim, name, u" | ".join(cell(row, details) for row in rows)))
-    lines += [u"", LEGEND, u""]
+        lines.append(
+            "| %d | %s | %s |" % (claim, name, " | ".join(cell(row, details) for row in rows))
+        )
+    lines += ["", LEGEND, ""]
     for result in results:
-        lines.append(u"- %s: %s" % (result["environment"]["python"], summary(result).split("\n")[0]))
+        lines.append("- %s: %s" % (result["environment"]["python"], summary(result).split("\n")[0]))
     measured_on = sorted({surroundings(result["environment"]) for result in results})
-    lines += [u"", u"Measured on " + u";\n".join(measured_on) + u"."]
-    return u"\n".join(lines) + u"\n"
+    lines += ["", "Measured on " + ";\n".join(measured_on) + "."]
+    return "\n".join(lines) + "\n"
 
 
 def cell(row, details=False):
     if row is None:
-        return u""
-    target = u" (%s)" % row["target"].replace(">=", u"\u2265").replace("<=", u"\u2264") if row["target"] else u""
+        return ""
+    target = (
+        " (%s)" % row["target"].replace(">=", "\u2265").replace("<=", "\u2264")
+        if row["target"]
+        else ""
+    )
     found = measured(row) + target + MARKS[row["met"]]
-    return found + (u"<br>" + absolute(row) if details and absolute(row) else u"")
+    return found + ("<br>" + absolute(row) if details and absolute(row) else "")
 
 
 # -- rows in words
@@ -138,11 +163,16 @@ def words(results):
     """The first rows that a claim tells in words, with their figures: what the README shows."""
     results = [result for result in results if any(row.get("words") for row in result["rows"])]
     heads = [result["environment"]["python"].replace("CPython ", "") for result in results]
-    lines = [u"| what a program does | " + u" | ".join(heads) + u" |", u"| --- |" + u" --- |" * len(heads)]
-    for _, rows in lined_up(results, lambda row: row.get("words") and row.get("readme"))[:IN_README]:
+    lines = [
+        "| what a program does | " + " | ".join(heads) + " |",
+        "| --- |" + " --- |" * len(heads),
+    ]
+    for _, rows in lined_up(results, lambda row: row.get("words") and row.get("readme"))[
+        :IN_README
+    ]:
         said = next(row["words"] for row in rows if row)
-        lines.append(u"| %s | %s |" % (said, u" | ".join(in_words(row) for row in rows)))
-    return u"\n".join(lines) + u"\n"
+        lines.append("| %s | %s |" % (said, " | ".join(in_words(row) for row in rows)))
+    return "\n".join(lines) + "\n"
 
 
 def speed(row):
@@ -152,31 +182,39 @@ def speed(row):
 
 def in_words(row):
     if row is None or row["value"] is None:
-        return u""
+        return ""
     times = speed(row)
-    said = u"as fast" if 0.95 <= times <= 1.05 else u"%s times as fast" % people(times)
+    said = "as fast" if 0.95 <= times <= 1.05 else "%s times as fast" % people(times)
     if times > 1.05:
-        said = u"**%s**" % said
+        said = "**%s**" % said
     figures = row.get("absolute")
     if figures:
-        unit = u" \u00b5s" if figures["unit"] == "us" else figures["unit"].replace("/s", u" a second")
-        if not unit.startswith(u" "):
-            unit = u" " + unit
-        said += u": %s%s, own %s" % (people(figures["ours"]), unit, people(figures["own"]))
+        unit = " \u00b5s" if figures["unit"] == "us" else figures["unit"].replace("/s", " a second")
+        if not unit.startswith(" "):
+            unit = " " + unit
+        said += ": %s%s, own %s" % (people(figures["ours"]), unit, people(figures["own"]))
     return said
 
 
 # -- the chart
 
 COLOURS = ["#8c510a", "#d8a13a", "#5ab4ac", "#01665e", "#2c4fa3", "#a0408f"]
-LABELS, PLOT, ROW, TOP = 450, 460, 30, 96  # pixels: the widths of both, the height of a row, and where the first begins
+LABELS, PLOT, ROW, TOP = (
+    450,
+    460,
+    30,
+    96,
+)  # pixels: the widths of both, the height of a row, and where the first begins
 TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]
 
 
 def chart(results):
     """An SVG: how many times as fast each kind of work is, a dot for each interpreter, on one axis that holds them all."""
     results = [result for result in results if any(row.get("words") for row in result["rows"])]
-    rows = [(found, next(row["words"] for row in found if row)) for _, found in lined_up(results, lambda row: row.get("words"))]
+    rows = [
+        (found, next(row["words"] for row in found if row))
+        for _, found in lined_up(results, lambda row: row.get("words"))
+    ]
     speeds = [speed(row) for found, _ in rows for row in found if row and row["value"]]
     ticks = [tick for tick in TICKS if min(speeds + [1]) / 2 <= tick <= 2 * max(speeds + [2])]
     low, high = math.log(min(speeds + [ticks[0]])) - 0.1, math.log(max(speeds + [ticks[-1]])) + 0.1
@@ -187,36 +225,52 @@ def chart(results):
     bottom = TOP + ROW * len(rows)
     width, height = LABELS + PLOT + 50, bottom + 50
     lines = [
-        u'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"' % (width, height, width, height),
-        u' font-family="DejaVu Sans, Verdana, Helvetica, sans-serif" font-size="12">',
-        u'<rect width="100%" height="100%" fill="white"/>',
-        u'<text x="20" y="30" font-size="17" font-weight="bold">Times as fast as the interpreter\'s own makefile</text>',
-        u'<text x="20" y="50" fill="#555">Right of the line at 1x ours is faster; the axis is logarithmic.</text>',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"'
+        % (width, height, width, height),
+        ' font-family="DejaVu Sans, Verdana, Helvetica, sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        '<text x="20" y="30" font-size="17" font-weight="bold">Times as fast as the interpreter\'s own makefile</text>',
+        '<text x="20" y="50" fill="#555">Right of the line at 1x ours is faster; the axis is logarithmic.</text>',
     ]
     for number, result in enumerate(results):
         left = 26 + 130 * number
-        lines.append(u'<circle cx="%d" cy="70" r="5" fill="%s"/>' % (left, COLOURS[number % len(COLOURS)]))
-        lines.append(u'<text x="%d" y="74">%s</text>' % (left + 10, result["environment"]["python"]))
+        lines.append(
+            '<circle cx="%d" cy="70" r="5" fill="%s"/>' % (left, COLOURS[number % len(COLOURS)])
+        )
+        lines.append('<text x="%d" y="74">%s</text>' % (left + 10, result["environment"]["python"]))
     for number, (found, said) in enumerate(rows):
         y = TOP + ROW * number
         if number % 2 == 0:
-            lines.append(u'<rect x="10" y="%d" width="%d" height="%d" fill="#f4f4f4"/>' % (y, width - 20, ROW))
-        lines.append(u'<text x="%d" y="%d" text-anchor="end">%s</text>' % (LABELS, y + ROW / 2 + 4, escape(said)))
+            lines.append(
+                '<rect x="10" y="%d" width="%d" height="%d" fill="#f4f4f4"/>' % (y, width - 20, ROW)
+            )
+        lines.append(
+            '<text x="%d" y="%d" text-anchor="end">%s</text>'
+            % (LABELS, y + ROW / 2 + 4, escape(said))
+        )
     for tick in ticks:
-        style = u'stroke="#444" stroke-width="1.5"' if tick == 1 else u'stroke="#ccc"'
-        lines.append(u'<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" %s/>' % (x(tick), x(tick), TOP, bottom, style))
-        lines.append(u'<text x="%.1f" y="%d" text-anchor="middle">%gx</text>' % (x(tick), bottom + 18, tick))
+        style = 'stroke="#444" stroke-width="1.5"' if tick == 1 else 'stroke="#ccc"'
+        lines.append(
+            '<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" %s/>'
+            % (x(tick), x(tick), TOP, bottom, style)
+        )
+        lines.append(
+            '<text x="%.1f" y="%d" text-anchor="middle">%gx</text>' % (x(tick), bottom + 18, tick)
+        )
     for number, (found, _) in enumerate(rows):
         for which, row in enumerate(found):
             if row and row["value"]:
                 y = TOP + ROW * (number + (which + 1) / (len(found) + 1))
                 dot = (x(speed(row)), y, COLOURS[which % len(COLOURS)])
-                lines.append(u'<circle cx="%.1f" cy="%.1f" r="4" fill="%s" stroke="white" stroke-width="0.5"/>' % dot)
-    return u"\n".join(lines + [u"</svg>", u""])
+                lines.append(
+                    '<circle cx="%.1f" cy="%.1f" r="4" fill="%s" stroke="white" stroke-width="0.5"/>'
+                    % dot
+                )
+    return "\n".join(lines + ["</svg>", ""])
 
 
 def escape(said):
-    return said.replace(u"&", u"&amp;").replace(u"<", u"&lt;")
+    return said.replace("&", "&amp;").replace("<", "&lt;")
 
 
 # -- files
@@ -226,8 +280,8 @@ def put_between_markers(path, blocks):
     with io.open(path, encoding="utf-8") as source:
         whole = source.read()
     for name, block in blocks.items():
-        begin, end = u"<!-- begin %s -->\n" % name, u"<!-- end %s -->" % name
-        pattern = re.escape(begin) + u".*?" + re.escape(end)
+        begin, end = "<!-- begin %s -->\n" % name, "<!-- end %s -->" % name
+        pattern = re.escape(begin) + ".*?" + re.escape(end)
         whole = re.sub(pattern, lambda _: begin + block + end, whole, flags=re.DOTALL)
     save(path, whole)
 
@@ -238,12 +292,20 @@ def save(path, whole):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", nargs="+", metavar="FILE", help="what run.py wrote with --json")
     parser.add_argument("--markdown", metavar="FILE", help="write the table of the claims")
     parser.add_argument("--details", metavar="FILE", help="write the long table: every figure")
     parser.add_argument("--svg", metavar="FILE", help="write the chart")
-    parser.add_argument("--into", metavar="FILE", action="append", default=[], help="write between the markers of this file")
+    parser.add_argument(
+        "--into",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write between the markers of this file",
+    )
     options = parser.parse_args()
     results = []
     for each in options.results:
@@ -252,7 +314,11 @@ def main():
     if options.markdown:
         save(options.markdown, markdown(results))
     if options.details:
-        save(options.details, u"# Every figure\n\nMade by report.py from results/, which run.py wrote.\n\n" + markdown(results, True))
+        save(
+            options.details,
+            "# Every figure\n\nMade by report.py from results/, which run.py wrote.\n\n"
+            + markdown(results, True),
+        )
     if options.svg:
         save(options.svg, chart(results))
     for path in options.into:

@@ -7,6 +7,7 @@
 A line for each figure: what, ours, the interpreter's own, ours / own (and its range over the rounds), the goal, and whether it is
 met.  Needs nothing but the package; runs on 2.7 and on 3.6 to 3.15.
 """
+
 from __future__ import division, print_function
 
 import argparse
@@ -40,7 +41,13 @@ def rows(scene, case, rounds):
         if OURS not in found[what]:
             continue
         ours, own = found[what][OURS], found[what][OWN]
-        row = {"scene": scene.name, "case": str(case), "figure": what, "unit": unit, "goal": str(goal)}
+        row = {
+            "scene": scene.name,
+            "case": str(case),
+            "figure": what,
+            "unit": unit,
+            "goal": str(goal),
+        }
         row["ours"], row["own"] = median(ours), median(own) if own else None
         row["ratio"] = ratio(row["ours"], row["own"]) if own else None
         row["ratios"] = sorted(map(ratio, ours, own))
@@ -53,25 +60,52 @@ def digits(number):
 
 
 def print_row(row):
-    spread = "(%s-%s)" % (digits(row["ratios"][0]), digits(row["ratios"][-1])) if row["ratios"] else ""
+    spread = (
+        "(%s-%s)" % (digits(row["ratios"][0]), digits(row["ratios"][-1])) if row["ratios"] else ""
+    )
     what = "  %s, %s" % (row["figure"], row["unit"]) if row["unit"] else "  " + row["figure"]
-    cells = what, digits(row["ours"]), digits(row["own"]), digits(row["ratio"]), spread, row["goal"], row["met"]
+    cells = (
+        what,
+        digits(row["ours"]),
+        digits(row["own"]),
+        digits(row["ratio"]),
+        spread,
+        row["goal"],
+        row["met"],
+    )
     print((FORMAT % cells).rstrip())
     sys.stdout.flush()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long a scene with threads runs (0.5)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.5, help="how long a scene with threads runs (0.5)"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each takes its turn (5)")
-    parser.add_argument("--megabytes", type=float, default=500, help="the line without a newline, and 16 times the lines (500)")
-    parser.add_argument("--only", metavar="PATTERN", action="append", help='a regular expression for "scene, case"')
+    parser.add_argument(
+        "--megabytes",
+        type=float,
+        default=500,
+        help="the line without a newline, and 16 times the lines (500)",
+    )
+    parser.add_argument(
+        "--only", metavar="PATTERN", action="append", help='a regular expression for "scene, case"'
+    )
     parser.add_argument("--list", action="store_true", help="print the names of the scenes")
     parser.add_argument("--json", metavar="FILE", help="write the figures")
     options = parser.parse_args(namespace=cases.options)
     found = []
-    print("%s %s, ours is %s" % (platform.python_implementation(), platform.python_version(), package.implementation))
-    print("load of the last minute: %.2f; these figures need a machine that does nothing else" % os.getloadavg()[0])
+    print(
+        "%s %s, ours is %s"
+        % (platform.python_implementation(), platform.python_version(), package.implementation)
+    )
+    print(
+        "load of the last minute: %.2f; these figures need a machine that does nothing else"
+        % os.getloadavg()[0]
+    )
     print(FORMAT % ("", "ours", "own", "ours/own", "", "goal", "met"))
     for scene in find_scenes():
         for case in scene.cases:
@@ -87,7 +121,12 @@ def main():
     print("goals: %d met, %d not" % (met.count("yes"), met.count("NO")))
     if options.json:
         with open(options.json, "w") as output:
-            json.dump({"python": platform.python_version(), "rows": found}, output, indent=1, sort_keys=True)
+            json.dump(
+                {"python": platform.python_version(), "rows": found},
+                output,
+                indent=1,
+                sort_keys=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The rivals, and sockets to put them on. Imports little: programs run under strace and callgrind share it."""
+
 import socket
 import sys
 
