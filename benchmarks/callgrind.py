@@ -1,9 +1,11 @@
-"""User-space instructions of one small operation, function by function, counted by valgrind's callgrind.
+"""User-space instructions of one small operation, function by function, counted by valgrind's
+callgrind.
 
     python benchmarks/callgrind.py read ours FileIO      a table of both, side by side
 
-operation: read, write or makefile.  name: ours, interpreter, twin (on 2.7), or FileIO for io.FileIO, for makefile under an
-io.BufferedReader.  Counts, unlike times, do not depend on what else the machine does.
+operation: read, write or makefile.  name: ours, interpreter, twin (on 2.7), or FileIO for
+io.FileIO, for makefile under an io.BufferedReader.  Counts, unlike times, do not depend on what
+else the machine does.
 """
 
 from __future__ import division, print_function

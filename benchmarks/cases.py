@@ -1,7 +1,8 @@
 """What a claim about threads is made of: cases, goals and scenes.
 
-A scene is a function that is called with a case (whose makefile, with which buffer and timeout), lets threads and other processes
-run for a while, and returns {figure: value}.  Ours and the interpreter's own take turns at it.  A figure has a goal for ours / own.
+A scene is a function that is called with a case (whose makefile, with which buffer and timeout),
+lets threads and other processes run for a while, and returns {figure: value}.  Ours and the
+interpreter's own take turns at it.  A figure has a goal for ours / own.
 """
 
 from __future__ import division, print_function
@@ -48,7 +49,8 @@ BUFFERED = [Case(), Case(-1, 5.0)]
 
 
 class Goal(object):
-    """A limit for ours / own (or for ours alone): a number, or {the first version that has it: number or None}.
+    """A limit for ours / own (or for ours alone): a number, or {the first version that has it:
+    number or None}.
 
     `enough`: what ours may be in any case, where it is so little that a ratio says nothing.
     """
@@ -73,7 +75,9 @@ class Goal(object):
 
 
 def from_version(targets):
-    """The target for this Python: the one given for it or for the nearest version before; None if there is none."""
+    """The target for this Python: the one given for it or for the nearest version before; None if
+    there is none.
+    """
     known = [version for version in targets if version <= sys.version_info[:2]]
     return targets[max(known)] if known else None
 
@@ -132,7 +136,9 @@ def median(values):
 
 
 def in_turns(scene, case, rounds):
-    """{figure: {name: [value of each round]}}: ours and the interpreter's own, and who goes first changes."""
+    """{figure: {name: [value of each round]}}: ours and the interpreter's own, and who goes first
+    changes.
+    """
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     names = [OURS, OWN]
     for _ in range(rounds):

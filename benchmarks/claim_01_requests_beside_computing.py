@@ -1,6 +1,8 @@
-"""Claim 1: a client of another process (a database, a cache, a web server), in a program that also computes.
+"""Claim 1: a client of another process (a database, a cache, a web server), in a program that
+also computes.
 
-It sends 63 bytes and waits for 63 bytes, one request at a time, while another thread of the program computes.
+It sends 63 bytes and waits for 63 bytes, one request at a time, while another thread of the
+program computes.
 """
 
 import common

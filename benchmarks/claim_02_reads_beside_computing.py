@@ -1,13 +1,14 @@
 """Claim 2: reads of 64 bytes that are ready, beside a thread that computes all the time.
 
-Whoever gives up the GIL for a read that is ready waits up to a switch interval (5 ms) to get it back: the convoy.
+Whoever gives up the GIL for a read that is ready waits up to a switch interval (5 ms) to get it
+back: the convoy.
 
-"a read" is the time of one read of one message; it starts at a random point of the interval, so that it meets a forced switch as
-often as a program would.  "hot reader" is a thread that reads all the time what another process sends all the time.
+"a read" is the time of one read of one message; it starts at a random point of the interval, so
+that it meets a forced switch as often as a program would.  "hot reader" is a thread that reads
+all the time what another process sends all the time.
 """
 
 import random
-import time
 
 import common
 import streams

@@ -1,7 +1,9 @@
-"""Claim 3: readers of several kinds and a thread that computes, all at once: each gets a fair share.
+"""Claim 3: readers of several kinds and a thread that computes, all at once: each gets a fair
+share.
 
-hot: reads 64-byte messages that are always there.  paced: gets a message from another process each millisecond.  bulk: reads 64 KiB
-at a time what another process sends as fast as it can.  Each is measured beside a computing thread, alone and with the others.
+hot: reads 64-byte messages that are always there.  paced: gets a message from another process
+each millisecond.  bulk: reads 64 KiB at a time what another process sends as fast as it can.
+Each is measured beside a computing thread, alone and with the others.
 """
 
 import itertools

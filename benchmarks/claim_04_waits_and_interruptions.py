@@ -1,10 +1,12 @@
 """Claim 4: a long call of a stream does not keep the rest of the program waiting.
 
-"a thread's longest wait": how late a thread that wakes up each millisecond gets to run, while another is in one call that reads very
-much.  On a build without a GIL also: how long gc.collect() takes there.
+"a thread's longest wait": how late a thread that wakes up each millisecond gets to run, while
+another is in one call that reads very much.  On a build without a GIL also: how long gc.collect()
+takes there.
 
-"an exception" (PyThreadState_SetAsyncExc) and "a pending call" (Py_AddPendingCall): how soon they come, after they were asked for,
-while the thread is in a call that waits for a peer which sends or takes a little every 20 ms.
+"an exception" (PyThreadState_SetAsyncExc) and "a pending call" (Py_AddPendingCall): how soon they
+come, after they were asked for, while the thread is in a call that waits for a peer which sends
+or takes a little every 20 ms.
 """
 
 import ctypes
@@ -31,7 +33,9 @@ LINE = b"a line of a chat, as people write them..." + b"\r\n"
 
 
 class Ticker(object):
-    """A thread that wants to run each millisecond, or collects garbage each millisecond; and its longest delay."""
+    """A thread that wants to run each millisecond, or collects garbage each millisecond; and its
+    longest delay.
+    """
 
     def __init__(self, collect):
         self.longest = 0.0
@@ -61,7 +65,9 @@ class Ticker(object):
 
 
 def longest_waits(case, use, data, megabytes):
-    """{figure: ms} of another thread, while use(stream) takes so much data that another process sends."""
+    """{figure: ms} of another thread, while use(stream) takes so much data that another process
+    sends.
+    """
     found = {}
     for what, collect in [("a thread's longest wait", False), ("longest gc.collect()", True)]:
         if not collect or NO_GIL:

@@ -106,7 +106,9 @@ def smtp_client(case, busy):
 
 
 def talk(address, seconds):
-    """The clients, all in one process: each line goes out on all connections before any answer is read."""
+    """The clients, all in one process: each line goes out on all connections before any answer is
+    read.
+    """
     connections = [socket.create_connection(address) for _ in range(CLIENTS)]
     for connection in connections:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,6 @@
-"""Claim 7: a raw read of 64 ready bytes from a blocking socket, and a raw write of 64 bytes, blocking and with a timeout."""
+"""Claim 7: a raw read of 64 ready bytes from a blocking socket, and a raw write of 64 bytes,
+blocking and with a timeout.
+"""
 
 import io
 

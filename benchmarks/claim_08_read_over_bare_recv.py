@@ -1,4 +1,6 @@
-"""Claim 8: that read, Python's loop included, over a bare recv(2) of 64 bytes timed in C on the same descriptor."""
+"""Claim 8: that read, Python's loop included, over a bare recv(2) of 64 bytes timed in C on the
+same descriptor.
+"""
 
 import ctypes
 import os

@@ -1,4 +1,6 @@
-"""Claim 9: system calls per ready read, and per write that fits, on a socket with a timeout: counted by strace."""
+"""Claim 9: system calls per ready read, and per write that fits, on a socket with a timeout:
+counted by strace.
+"""
 
 import os
 import subprocess

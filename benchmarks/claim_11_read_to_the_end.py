@@ -1,4 +1,6 @@
-"""Claim 11: `read()` to the end, of 4 KiB to 256 MiB, over Unix and TCP sockets: how fast, and with how much memory."""
+"""Claim 11: `read()` to the end, of 4 KiB to 256 MiB, over Unix and TCP sockets: how fast, and
+with how much memory.
+"""
 
 from __future__ import division
 
@@ -31,7 +33,9 @@ def name_of(size):
 
 @contextlib.contextmanager
 def sender(family):
-    """Yields connect(size): a socket on which so many bytes come from another process, and then the end."""
+    """Yields connect(size): a socket on which so many bytes come from another process, and then
+    the end.
+    """
     folder = tempfile.mkdtemp()
     try:
         listener = socket.socket(family)

@@ -1,4 +1,6 @@
-"""Claim 13: TLS, over the interpreter's own ssl.SSLSocket: most of what goes through makefile today."""
+"""Claim 13: TLS, over the interpreter's own ssl.SSLSocket: most of what goes through makefile
+today.
+"""
 
 import os
 import socket

@@ -1,4 +1,6 @@
-"""Claim 14: what `readinto` and `write` add to the cost of the methods of a Python socket object, here of a fake."""
+"""Claim 14: what `readinto` and `write` add to the cost of the methods of a Python socket object,
+here of a fake.
+"""
 
 import socket
 

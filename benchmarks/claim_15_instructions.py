@@ -1,6 +1,8 @@
-"""Claim 15: user-space instructions per read, write and makefile, counted by valgrind's callgrind.
+"""Claim 15: user-space instructions per read, write and makefile, counted by valgrind's
+callgrind.
 
-Counts, unlike times, do not depend on what else the machine does; callgrind.py tells which functions take them.
+Counts, unlike times, do not depend on what else the machine does; callgrind.py tells which
+functions take them.
 """
 
 import callgrind
@@ -38,7 +40,7 @@ def rows(samples):
             common.row(what, ratio, at_most=AT_MOST_OF_INTERPRETER, detail=rival == "twin")
         )
     ratio = samples.median("makefile: ours") / samples.median("makefile: FileIO")
-    what = 'instructions per makefile("rb") and close(): ours / io.BufferedReader(io.FileIO), the limit'
+    what = 'instructions per makefile("rb") and close(): ours / a BufferedReader of a FileIO, the limit'
     found.append(common.row(what, ratio, detail=True))
     for key in sorted(samples.values):
         found.append(

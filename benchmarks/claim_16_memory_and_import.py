@@ -1,4 +1,6 @@
-"""Claim 16: bytes per open raw stream, bytes per small message that is kept, and the time that the import takes."""
+"""Claim 16: bytes per open raw stream, bytes per small message that is kept, and the time that
+the import takes.
+"""
 
 import subprocess
 import sys
@@ -26,7 +28,9 @@ print(repr(clock() - start))
 
 
 def bytes_each(make, count):
-    """What an object that make() returns adds to the memory of the process: many of them, in a fresh copy of it."""
+    """What an object that make() returns adds to the memory of the process: many of them, in a
+    fresh copy of it.
+    """
 
     def make_many():
         kept = [None] * count

@@ -1,4 +1,6 @@
-"""Claim 18: on a build without a GIL, ready reads and writes of 64 bytes in one thread, and in two threads at once."""
+"""Claim 18: on a build without a GIL, ready reads and writes of 64 bytes in one thread, and in
+two threads at once.
+"""
 
 import threading
 

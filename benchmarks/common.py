@@ -1,11 +1,14 @@
-"""What the claims share: the rivals, sockets, interleaved samples kept by pyperf, and rows with a verdict.
+"""What the claims share: the rivals, sockets, interleaved samples kept by pyperf, and rows with a
+verdict.
 
-pyperf's own Runner measures one benchmark after the other.  On a machine that does other work the load changes in between, and
-a ratio of two such figures measures the load.  So here the rivals take turns, sample by sample, in several processes; pyperf
-supplies the clock, the metadata and the file format (``--samples``).  Ratios are ratios of medians, with the interval that 95 %
-of bootstrap resamples fall into.
+pyperf's own Runner measures one benchmark after the other.  On a machine that does other work the
+load changes in between, and a ratio of two such figures measures the load.  So here the rivals
+take turns, sample by sample, in several processes; pyperf supplies the clock, the metadata and
+the file format (``--samples``).  Ratios are ratios of medians, with the interval that 95 % of
+bootstrap resamples fall into.
 
-A claim is a module with ``measure(bench)``, run in each worker process, and ``rows(samples)``, run on what they all measured.
+A claim is a module with ``measure(bench)``, run in each worker process, and ``rows(samples)``,
+run on what they all measured.
 """
 
 from __future__ import division, print_function
@@ -20,7 +23,7 @@ import sys
 import tempfile
 
 import cases
-from cases import OURS, OWN, from_version, median
+from cases import OURS, OWN, median
 from peers import clock
 from streams import MESSAGE
 
@@ -29,7 +32,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # -- the small operations that several claims time
 
-# In a sample: together they take so short a time that other programs seldom get the processor in between.
+# In a sample: together they take so short a time that other programs seldom get the processor in
+# between.
 CALLS = 200
 
 
@@ -43,7 +47,9 @@ def time_calls(function, argument, calls):
 
 
 def read_sampler(peer, function, argument, calls=CALLS):
-    """A sampler of reads that find their bytes ready: the peer's data is there before the clock starts."""
+    """A sampler of reads that find their bytes ready: the peer's data is there before the clock
+    starts.
+    """
     data = b"x" * (MESSAGE * calls)
 
     def sample():
@@ -54,7 +60,9 @@ def read_sampler(peer, function, argument, calls=CALLS):
 
 
 def write_sampler(peer, function, calls=64):
-    """A sampler of writes that fit: few enough for a quarter of the send buffer, above which poll says "not writable"."""
+    """A sampler of writes that fit: few enough for a quarter of the send buffer, above which poll
+    says "not writable".
+    """
     data = b"x" * MESSAGE
 
     def sample():
@@ -78,7 +86,9 @@ class Bench(object):
         self.values = {}
 
     def interleave(self, samplers, rounds):
-        """Take a value from each sampler in turn, `rounds` times; who goes first changes, and a first turn is thrown away."""
+        """Take a value from each sampler in turn, `rounds` times; who goes first changes, and a
+        first turn is thrown away.
+        """
         names = list(samplers)
         for name in names:
             samplers[name]()
@@ -105,7 +115,8 @@ class Bench(object):
 
         if not self.values:
             return
-        # Not every value is a time; pyperf only needs to know that nobody should print it in seconds.
+        # Not every value is a time; pyperf only needs to know that nobody should print it in
+        # seconds.
         collected = pyperf.Run([1.0], collect_metadata=True).get_metadata()
         suite = [
             pyperf.Benchmark(
@@ -129,7 +140,9 @@ class Samples(object):
         return median(self.values[name])
 
     def estimate(self, function, *names):
-        """(value, low, high) of function(median of each name): resampled, to know how far the noise alone could move it."""
+        """(value, low, high) of function(median of each name): resampled, to know how far the
+        noise alone could move it.
+        """
         lists = [self.values[name] for name in names]
         value = function(*[median(values) for values in lists])
         chance = random.Random(5)
@@ -183,10 +196,12 @@ def scene_rows(scenes, samples, detail=False):
 
 
 def row(what, estimate, unit="", at_least=None, at_most=None, note="", detail=False, **more):
-    """One line of the table. `estimate` is a number, or (value, low, high); a target of None means that none was set.
+    """One line of the table. `estimate` is a number, or (value, low, high); a target of None
+    means that none was set.
 
-    The unit "x" is for speed gained; a plain fraction has none.  A detail is left out of the short table.  `absolute` is what the ratio
-    is made of; `words` is how the chart names the row, and with `readme` the README.
+    The unit "x" is for speed gained; a plain fraction has none.  A detail is left out of the
+    short table.  `absolute` is what the ratio is made of; `words` is how the chart names the row,
+    and with `readme` the README.
     """
     value, low, high = estimate if isinstance(estimate, tuple) else (estimate,) * 3
     met, target = None, ""
@@ -223,7 +238,9 @@ def not_measured(what, reason):
 
 
 def worst(rows, what, ends, highest=False, **more):
-    """A row with the worst case of all those whose name ends so: what a claim promises is that one."""
+    """A row with the worst case of all those whose name ends so: what a claim promises is that
+    one.
+    """
     fit = [row for row in rows if row["what"].endswith(ends)]
     found = (max if highest else min)(fit, key=lambda row: row["value"])
     return dict(found, what=what, note=found["what"], detail=False, **more)

@@ -1,6 +1,8 @@
-"""A program that does one small operation so many times, for tools that count from outside: strace and callgrind.
+"""A program that does one small operation so many times, for tools that count from outside:
+strace and callgrind.
 
-Everything but the number of operations is the same from run to run, so the difference between two runs is the operations.
+Everything but the number of operations is the same from run to run, so the difference between two
+runs is the operations.
 """
 
 import io

@@ -16,7 +16,9 @@ from streams import MESSAGE, tcp_pair
 
 @contextlib.contextmanager
 def child(function, *args, **options):
-    """Run function(*args) in a process of its own, forked so that it needs no start-up time; wait for its end, or kill it."""
+    """Run function(*args) in a process of its own, forked so that it needs no start-up time; wait
+    for its end, or kill it.
+    """
     pid = os.fork()
     if not pid:
         try:
@@ -44,7 +46,9 @@ def feeder(data, times):
 
 @contextlib.contextmanager
 def connection_to(serve, *args, **options):
-    """A socket whose other end a process hands to serve(sock, *args); the process is killed afterwards."""
+    """A socket whose other end a process hands to serve(sock, *args); the process is killed
+    afterwards.
+    """
     sock, peer = options.get("pair", tcp_pair)()
 
     def run():
@@ -60,7 +64,9 @@ def connection_to(serve, *args, **options):
 
 
 def in_a_copy(function):
-    """The float that function() returns in a fresh copy of this process: for what memory it takes there."""
+    """The float that function() returns in a fresh copy of this process: for what memory it takes
+    there.
+    """
     reading, writing = os.pipe()
     with child(lambda: os.write(writing, repr(float(function())).encode())):
         os.close(writing)
@@ -113,7 +119,9 @@ PACE = 0.001  # seconds from one message to the next
 
 
 def pace(sock):
-    """A message each millisecond, with the time when it was sent; none in a hurry after it was kept from sending."""
+    """A message each millisecond, with the time when it was sent; none in a hurry after it was
+    kept from sending.
+    """
     due = clock()
     while True:
         due = max(due + PACE, clock())
@@ -162,7 +170,9 @@ def send_on_demand(listener):
 
 
 class BusyThread(object):
-    """A thread that only computes, as a context manager; ``loops`` counts its rounds of about 10 microseconds."""
+    """A thread that only computes, as a context manager; ``loops`` counts its rounds of about 10
+    microseconds.
+    """
 
     def __init__(self):
         self.loops = 0

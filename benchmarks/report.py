@@ -1,9 +1,11 @@
-"""Tables and the chart, from what run.py measured; as a program it puts several interpreters' results side by side.
+"""Tables and the chart, from what run.py measured; as a program, of Python 3, it puts several
+interpreters' results side by side.
 
-    python report.py results/*.json --details RESULTS.md --svg speed.svg --into ../README.md --into ../docs/performance.md
+    python report.py results/*.json --details RESULTS.md --svg speed.svg --into ../README.md
 
---into writes between the markers that the file has: five rows in words between "<!-- begin speed -->" and "<!-- end speed -->", the
-table of the claims between "<!-- begin claims -->" and "<!-- end claims -->".
+--into, which can be repeated, writes between the markers that the file has: five rows in words
+between "<!-- begin speed -->" and "<!-- end speed -->", the table of the claims between "<!--
+begin claims -->" and "<!-- end claims -->".
 """
 
 from __future__ import division, print_function
@@ -16,9 +18,10 @@ import re
 
 MARKS = {"yes": " \u2713", "no": " \u2717", "within noise": " \u2248", "": "", "not measured": ""}
 LEGEND = """\
-An x is how many times as fast ours is as the interpreter's own makefile (2.7: as `socket._fileobject`, or the pure twin
-where that is said); other figures are ours over the interpreter's, or carry their unit. Ratios of medians of interleaved
-samples; \u2713 target met, \u2717 missed, \u2248 missed, but the 95 % interval reaches it."""
+An x is how many times as fast ours is as the interpreter's own makefile (2.7: as
+`socket._fileobject`, or the pure twin where that is said); other figures are ours over the
+interpreter's, or carry their unit. Ratios of medians of interleaved samples; \u2713 target met,
+\u2717 missed, \u2248 missed, but the 95 % interval reaches it."""
 IN_README = 5  # rows
 
 
@@ -111,7 +114,9 @@ def short_name(what):
 
 
 def lined_up(results, wanted):
-    """[((claim, name), [row of each result, or None])] for the rows that are wanted, in the order of the claims."""
+    """[((claim, name), [row of each result, or None])] for the rows that are wanted, in the order
+    of the claims.
+    """
     table, keys = {}, []
     for number, result in enumerate(results):
         for row in filter(wanted, result["rows"]):
@@ -198,6 +203,8 @@ def in_words(row):
 
 # -- the chart
 
+TITLE = "Times as fast as the interpreter's own makefile"
+SUBTITLE = "Right of the line at 1x ours is faster; the axis is logarithmic."
 COLOURS = ["#8c510a", "#d8a13a", "#5ab4ac", "#01665e", "#2c4fa3", "#a0408f"]
 LABELS, PLOT, ROW, TOP = (
     450,
@@ -209,7 +216,9 @@ TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 50
 
 
 def chart(results):
-    """An SVG: how many times as fast each kind of work is, a dot for each interpreter, on one axis that holds them all."""
+    """An SVG: how many times as fast each kind of work is, a dot for each interpreter, on one
+    axis that holds them all.
+    """
     results = [result for result in results if any(row.get("words") for row in result["rows"])]
     rows = [
         (found, next(row["words"] for row in found if row))
@@ -229,8 +238,8 @@ def chart(results):
         % (width, height, width, height),
         ' font-family="DejaVu Sans, Verdana, Helvetica, sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
-        '<text x="20" y="30" font-size="17" font-weight="bold">Times as fast as the interpreter\'s own makefile</text>',
-        '<text x="20" y="50" fill="#555">Right of the line at 1x ours is faster; the axis is logarithmic.</text>',
+        '<text x="20" y="30" font-size="17" font-weight="bold">%s</text>' % TITLE,
+        '<text x="20" y="50" fill="#555">%s</text>' % SUBTITLE,
     ]
     for number, result in enumerate(results):
         left = 26 + 130 * number

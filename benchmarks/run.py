@@ -1,10 +1,12 @@
-"""Measure every claim about speed, side by side with this interpreter's own makefile, and say which targets are met.
+"""Measure every claim about speed, side by side with this interpreter's own makefile, and say
+which targets are met.
 
     python benchmarks/run.py                        the table, in some minutes
     python benchmarks/run.py --fast --only 1        one claim, roughly
 
-Claims 1 to 5 are about threads that wait for each other and for other processes: measure them where nothing else runs.  Needs pyperf;
-a compiler for claim 8, strace for 9, and valgrind for 15.  report.py makes tables and the chart of what --json wrote.
+Claims 1 to 5 are about threads that wait for each other and for other processes: measure them
+where nothing else runs.  Needs pyperf; a compiler for claim 8, strace for 9, and valgrind for
+15.  report.py makes tables and the chart of what --json wrote.
 """
 
 from __future__ import print_function
@@ -55,7 +57,9 @@ def describe_environment(note):
 
 
 def keep_other_claims(result, path):
-    """Adds the rows that an earlier run of this interpreter left in the file, for the claims that were not measured now."""
+    """Adds the rows that an earlier run of this interpreter left in the file, for the claims that
+    were not measured now.
+    """
     if os.path.exists(path):
         with open(path) as source:
             earlier = json.load(source)

@@ -1,11 +1,13 @@
-"""The claims about threads, and others that are told in scenes, quickly: a developer's view, without files and without pyperf.
+"""The claims about threads, and others that are told in scenes, quickly: a developer's view,
+without files and without pyperf.
 
     python scenes.py                                          all of them, in some ten minutes
     python scenes.py --seconds 0.2 --rounds 3 --only requests --only "hot.*unbuffered"
     python scenes.py --list                                   their names
 
-A line for each figure: what, ours, the interpreter's own, ours / own (and its range over the rounds), the goal, and whether it is
-met.  Needs nothing but the package; runs on 2.7 and on 3.6 to 3.15.
+A line for each figure: what, ours, the interpreter's own, ours / own (and its range over the
+rounds), the goal, and whether it is met.  Needs nothing but the package; runs on 2.7 and on 3.6
+to 3.15.
 """
 
 from __future__ import division, print_function

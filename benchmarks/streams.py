@@ -1,4 +1,6 @@
-"""The rivals, and sockets to put them on. Imports little: programs run under strace and callgrind share it."""
+"""The rivals, and sockets to put them on. Imports little: programs run under strace and callgrind
+share it.
+"""
 
 import socket
 import sys
@@ -9,7 +11,8 @@ PYTHON_2 = sys.version_info[0] == 2
 MESSAGE = 64  # bytes: the small read and write that most claims are about
 TIMEOUT = 60.0  # seconds: long enough never to pass, so that only its price is measured
 
-# What each Python has to be measured against: name -> makefile(sock, mode, buffering).  On 2.7 the interpreter's own gives a
+# What each Python has to be measured against: name -> makefile(sock, mode, buffering).  On 2.7
+# the interpreter's own gives a
 # `_fileobject`, which is no io stream: the pure twin is a second rival there.
 RIVALS = {"interpreter": socket.socket.makefile}
 if PYTHON_2:
