@@ -31,7 +31,7 @@ def make_sampler(method, args, kwargs):
 
 
 def open_file(fd):
-    """The interpreter's own buffer over its own raw stream in C, which has no socket to count on."""
+    """The interpreter's own buffer over its own raw stream in C, without a socket to count on."""
     return io.BufferedReader(io.FileIO(fd, "rb", closefd=False))
 
 

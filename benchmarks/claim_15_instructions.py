@@ -40,7 +40,7 @@ def rows(samples):
             common.row(what, ratio, at_most=AT_MOST_OF_INTERPRETER, detail=rival == "twin")
         )
     ratio = samples.median("makefile: ours") / samples.median("makefile: FileIO")
-    what = 'instructions per makefile("rb") and close(): ours / a BufferedReader of a FileIO, the limit'
+    what = 'instructions per makefile("rb") and close(): ours / a buffered FileIO, the limit'
     found.append(common.row(what, ratio, detail=True))
     for key in sorted(samples.values):
         found.append(

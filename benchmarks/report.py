@@ -3,9 +3,10 @@ interpreters' results side by side.
 
     python report.py results/*.json --details RESULTS.md --svg speed.svg --into ../README.md
 
---into, which can be repeated, writes between the markers that the file has: five rows in words
-between "<!-- begin speed -->" and "<!-- end speed -->", the table of the claims between "<!--
-begin claims -->" and "<!-- end claims -->".
+--into, which can be repeated, writes between the markers that the file has:
+
+    <!-- begin speed --> ... <!-- end speed -->      five rows in words
+    <!-- begin claims --> ... <!-- end claims -->    the table of the claims
 """
 
 from __future__ import division, print_function
@@ -271,10 +272,7 @@ def chart(results):
             if row and row["value"]:
                 y = TOP + ROW * (number + (which + 1) / (len(found) + 1))
                 dot = (x(speed(row)), y, COLOURS[which % len(COLOURS)])
-                lines.append(
-                    '<circle cx="%.1f" cy="%.1f" r="4" fill="%s" stroke="white" stroke-width="0.5"/>'
-                    % dot
-                )
+                lines.append('<circle cx="%.1f" cy="%.1f" r="4" fill="%s" stroke="white"/>' % dot)
     return "\n".join(lines + ["</svg>", ""])
 
 

@@ -23,7 +23,7 @@ MAKEFILES = dict(RIVALS, ours=backport_makefile)
 
 
 def socket_pair(timeout=None):
-    """Two connected Unix sockets, the cheapest that the kernel has: (the measured one, its peer)."""
+    """Two connected Unix sockets, the cheapest there are: (the measured one, its peer)."""
     pair = socket.socketpair()
     if PYTHON_2:  # bare C sockets there, and only the wrapper has a makefile
         pair = tuple(socket.socket(_sock=sock) for sock in pair)
