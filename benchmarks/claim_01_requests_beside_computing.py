@@ -10,9 +10,8 @@ import peers
 from cases import BUFFERED, UNBUFFERED, Scene, at_least, loops_per_second, per_second
 
 CLAIM = 1
-ANSWERS = at_least(
-    {(2, 7): 0.8, (3, 0): 20}
-)  # 2.7 switches threads by bytecodes: there is little to win
+# 2.7 switches threads by bytecodes, not by time: there is little to win.
+ANSWERS = at_least({(2, 7): 0.8, (3, 0): 20})
 SHARE = at_least(0.7, of_ours=True)
 SIZE = 63
 
@@ -47,15 +46,8 @@ def measure(bench):
 def rows(samples):
     found = common.scene_rows(SCENES, samples)
     words = "requests that another process answers, beside a computing thread"
-    return [
-        common.worst(
-            found,
-            "requests beside a computing thread, least of all cases",
-            ": answers",
-            words=words,
-            readme=True,
-        )
-    ] + found
+    what = "requests beside a computing thread, least of all cases"
+    return [common.worst(found, what, ": answers", words=words, readme=True)] + found
 
 
 if __name__ == "__main__":
