@@ -46,6 +46,9 @@ make_types(makefile_state *state, PyObject *module)
         state->socketio_type = (PyObject *)socketio_type_new(module, raw_io_base);
         Py_DECREF(raw_io_base);
     }
+    if (state->socketio_type != NULL) {
+        state->socketio_version = class_version_of((PyTypeObject *)state->socketio_type);
+    }
     if (state->socketio_type == NULL ||
         (state->callable_type = (PyObject *)makefile_type_new(module)) == NULL ||
         (state->backport_makefile = makefile_new(state)) == NULL) {

@@ -204,6 +204,15 @@ dict_get(PyObject *dict, PyObject *key)
 #endif
 }
 
+/* Fields that another thread may write while this one reads; plain where a GIL orders the two. */
+#ifdef Py_GIL_DISABLED
+#define FIELD_LOAD(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
+#define FIELD_STORE(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
+#else
+#define FIELD_LOAD(lvalue) (lvalue)
+#define FIELD_STORE(lvalue, value) ((lvalue) = (value))
+#endif
+
 /* Can no class of a Python program's change the attributes of this one? */
 static inline int
 type_is_immutable(PyTypeObject *type)
@@ -221,11 +230,11 @@ type_is_immutable(PyTypeObject *type)
 static inline uint64_t
 class_version(PyTypeObject *type)
 {
-#if PYTHON2 || defined(Py_GIL_DISABLED)
+#if PYTHON2
     (void)type;
     return 0;
 #elif PY_VERSION_HEX >= 0x030C0000
-    return type->tp_version_tag;
+    return FIELD_LOAD(type->tp_version_tag);
 #else
     return ((PyDictObject *)type->tp_dict)->ma_version_tag;
 #endif
@@ -235,7 +244,7 @@ class_version(PyTypeObject *type)
 static inline uint64_t
 class_version_of(PyTypeObject *type)
 {
-#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+#if PY_VERSION_HEX >= 0x030C0000
     (void)PyUnstable_Type_AssignVersionTag(type); /* one that has changed too often gets none */
 #endif
     return class_version(type);
@@ -244,15 +253,6 @@ class_version_of(PyTypeObject *type)
 #ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it there is a GIL, which guards the fields of an object */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
-#endif
-
-/* Fields that another thread may write while this one reads; plain where a GIL orders the two. */
-#ifdef Py_GIL_DISABLED
-#define FIELD_LOAD(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
-#define FIELD_STORE(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
-#else
-#define FIELD_LOAD(lvalue) (lvalue)
-#define FIELD_STORE(lvalue, value) ((lvalue) = (value))
 #endif
 
 /* Documented and public in spite of its name. */

@@ -182,9 +182,9 @@ endpoint_error_is(const makefile_state *state, PyObject *number, errno_source so
     }
     raised_take(&raised);
     raised_normalize(&raised);
-    if (source == BY_ERRNO) {
+    if (source == BY_ERRNO) { /* the interpreter looks whether it is in a set */
         value = PyObject_GetAttr(raised.value, state->str_errno_);
-        same = value == NULL ? -1 : 0;
+        same = value == NULL || PyObject_Hash(value) == -1 ? -1 : 0;
     }
     else if ((args = PyObject_GetAttrString(raised.value, "args")) == NULL) {
         same = -1;
@@ -193,10 +193,10 @@ endpoint_error_is(const makefile_state *state, PyObject *number, errno_source so
         value = Py_NewRef(PyTuple_GET_ITEM(args, 0));
     }
     Py_XDECREF(args);
-    if (value != NULL) {
+    if (value != NULL && same == 0) {
         same = PyObject_RichCompareBool(value, number, Py_EQ);
-        Py_DECREF(value);
     }
+    Py_XDECREF(value);
     raised_restore_as_context(&raised);
     return same < 0 ? 0 : same;
 }

@@ -48,7 +48,8 @@ INTERNAL PyObject *endpoint_error_result(SocketIO *self, operation kind);
 
 typedef enum { BY_ERRNO, BY_FIRST_ARGUMENT } errno_source;
 
-/* Is the exception that is set, and stays set, an error of the system with this number? */
+/* Is the exception that is set, and stays set, an error of the system with this number?  0 also where
+   looking at it raised another, which is set then. */
 INTERNAL int endpoint_error_is(const makefile_state *state, PyObject *number, errno_source source);
 
 /* A new reference to an int for what a transfer returned, to None for "would block", or NULL. */

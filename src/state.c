@@ -103,11 +103,12 @@ state_timeout_is_raised(const makefile_state *state)
     PyObject *timeout;
     int is_timeout;
 
-    if (!raised_matches(SOCKET_ERROR_BASE)) {
-        return 0;
-    }
     raised_take(&raised); /* an import must not find it set */
-    timeout = state_timeout_error(state);
+    timeout = module_attribute(state->str_module_socket, state->str_timeout);
+    if (timeout == NULL) {
+        PyErr_Clear(); /* at exit the module is gone */
+        timeout = state_timeout_error(state);
+    }
     if (timeout == NULL) {
         raised_drop(&raised);
         return -1;

@@ -90,6 +90,7 @@ typedef struct {
 #undef FIELD
     PyObject *module; /* Borrowed: the module whose state this is; NULL where it is the process's */
     csocket_knowledge csocket;
+    uint64_t socketio_version;    /* of socketio_type as it was made */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
     int is_only_interpreter;      /* as of the last check: see gil.h */
@@ -122,7 +123,7 @@ INTERNAL PyObject *state_io_module(const makefile_state *state);
 INTERNAL PyObject *state_timeout_error(const makefile_state *state);
 INTERNAL PyObject *state_unsupported_operation(const makefile_state *state);
 
-/* Is the exception that is set a socket.timeout?  1, 0, or -1 with another exception in its place. */
+/* Is the exception that is set what the module `socket` has as `timeout` now?  1, 0, or -1 with another exception in its place. */
 INTERNAL int state_timeout_is_raised(const makefile_state *state);
 
 /* Raises socket.timeout("timed out"). */

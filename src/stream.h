@@ -71,13 +71,15 @@ method_result(PyObject *result)
         return method_result(result);                \
     }
 
+/* Is it of exactly our type, on which nobody has set anything? */
 static inline int
 stream_is_exact(const SocketIO *self)
 {
-    return (PyObject *)Py_TYPE(self) == self->state->socketio_type;
+    return (PyObject *)Py_TYPE(self) == self->state->socketio_type &&
+           class_version(Py_TYPE(self)) == self->state->socketio_version;
 }
 
-/* Can no method of this stream have been overridden, but on SocketIO itself? */
+/* Can no method of this stream have been overridden? */
 static inline int
 stream_is_plain(const SocketIO *self)
 {

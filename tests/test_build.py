@@ -149,5 +149,5 @@ def test_long_description_has_no_picture_and_no_link_that_only_the_repository_ha
 
 
 def test_changelog_begins_with_the_version_of_the_package():
-    newest = re.search(r"^## (\S+)", read("CHANGELOG.md"), re.M).group(1)
+    newest = re.search(r"^## \[?([\d.]+)", read("CHANGELOG.md"), re.M).group(1)
     assert newest == backports.makefile.__version__
