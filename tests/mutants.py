@@ -27,7 +27,8 @@ def get_source():
 MUTATIONS = collections.OrderedDict()
 
 # Each look-up of a method goes by get_method(), as on 2.7.
-LOOK_UP_READ = ("get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n", "get_method(self, sock, \"recv_into\")\n")
+LOOK_UP_READ = ("get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n            return",
+                "get_method(self, sock, \"recv_into\")\n            return")
 LOOK_UP_SEND = ("get_method(self, sock, \"send\") if PY2 else sock.send\n", "get_method(self, sock, \"send\")\n")
 # The usual socket is served in place; with this it goes the way of all others, which is mutated then.
 ALL_ONE_WAY = ("Socket = () if PY2 else socket.socket\n", "Socket = ()\n")
@@ -39,16 +40,15 @@ MUTATIONS["counter restored late"] = [
     # when the traceback dies, and the raw stream with it
     ("        abandon(raw, self, counter)\n        raise\n", "        raw._owed = [counter]\n        raise\n"),
 ]
-MUTATIONS["no timeout poisoning"] = [
-    ("                return RECV_INTO(sock, b, 0, MSG_DONTWAIT)\n            return self._receive(sock, b)\n"
-     "        except socket.timeout:\n            self._timeout_occurred = True\n",
-     "                return RECV_INTO(sock, b, 0, MSG_DONTWAIT)\n            return self._receive(sock, b)\n"
-     "        except socket.timeout:\n            pass\n"),
-]
-MUTATIONS["no timeout poisoning by read"] = [
-    ("            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n",
-     "            count = self._receive(sock, buffer)\n        except socket.timeout:\n            pass\n"),
-]
+# What ends readinto() and read(), which is said in each.
+READINTO_END = "            return self._receive(sock, recv_into, b)\n        except socket.timeout:\n"
+READ_END = "                return bytes(buffer)\n        except socket.timeout:\n"
+POISON = "            self._timeout_occurred = True\n"
+WOULD_BLOCK = (POISON + "            raise\n        except EnvironmentError as exc:\n            if is_would_block(exc):\n"
+               "                return %s\n")
+
+MUTATIONS["no timeout poisoning"] = [(READINTO_END + POISON, READINTO_END + "            pass\n")]
+MUTATIONS["no timeout poisoning by read"] = [(READ_END + POISON, READ_END + "            pass\n")]
 MUTATIONS["timeout cached at makefile"] = [
     ALL_ONE_WAY,
     ("        self._timeout_occurred = False\n",
@@ -75,27 +75,9 @@ MUTATIONS["descriptor cached"] = [
      "        return len(data)\n"
      "    if PY2:\n"),
 ]
-MUTATIONS["EAGAIN returned as end of file"] = [
-    ("            return self._receive(sock, b)\n"
-     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
-     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return None\n",
-     "            return self._receive(sock, b)\n"
-     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
-     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return 0\n"),
-]
-MUTATIONS["EAGAIN returned as end of file by read"] = [
-    ("            count = self._receive(sock, buffer)\n"
-     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
-     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return None\n",
-     "            count = self._receive(sock, buffer)\n"
-     "        except socket.timeout:\n            self._timeout_occurred = True\n            raise\n"
-     "        except EnvironmentError as exc:\n            if is_would_block(exc):\n                return b''\n"),
-]
-MUTATIONS["_sock dropped on a timeout"] = [
-    ("            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n",
-     "            count = self._receive(sock, buffer)\n        except socket.timeout:\n            self._timeout_occurred = True\n"
-     "            self._sock = None\n"),
-]
+MUTATIONS["EAGAIN returned as end of file"] = [(READINTO_END + WOULD_BLOCK % "None", READINTO_END + WOULD_BLOCK % "0")]
+MUTATIONS["EAGAIN returned as end of file by read"] = [(READ_END + WOULD_BLOCK % "None", READ_END + WOULD_BLOCK % "b''")]
+MUTATIONS["_sock dropped on a timeout"] = [(READ_END + POISON, READ_END + POISON + "            self._sock = None\n")]
 MUTATIONS["wrong errno with None"] = [
     ("            return write_by_sendall(sendall, b)\n        except EnvironmentError as exc:\n"
      "            if is_would_block(exc):\n                return None\n",
@@ -108,10 +90,7 @@ MUTATIONS["wrong errno with None"] = [
      "                return None\n"),
 ]
 MUTATIONS["a write that loses its count"] = [
-    ("                if sent >= len(view) or deadline is None:\n                    return sent\n",
-     "                if sent >= len(view) or deadline is None:\n                    return sent if sent >= len(view) else None\n"),
-    ("            if sent == len(b) or not timeout:\n                return sent\n",
-     "            if sent == len(b) or not timeout:\n                return sent if sent == len(b) else None\n"),
+    ("                idle = get_time()\n        return sent\n", "                idle = get_time()\n        return None\n"),
 ]
 MUTATIONS["a write that sends twice"] = [
     ("SEND(csocket, view[sent:], MSG_DONTWAIT)\n", "SEND(csocket, view[max(0, sent - 1):], MSG_DONTWAIT)\n"),
@@ -149,12 +128,13 @@ MUTATIONS["raw readline reading ahead"] = [
      "    def write(self, b):\n"),
 ]
 MUTATIONS["a close that decrements twice"] = [
-    ("            sock._decref_socketios()\n        elif reference_release",
-     "            sock._decref_socketios()\n            sock._decref_socketios()\n        elif reference_release"),
+    ("                self._sock._decref_socketios()\n",
+     "                self._sock._decref_socketios()\n                self._sock._decref_socketios()\n"),
     ("        decref()\n", "        decref()\n        decref()\n"),
 ]
 MUTATIONS["a close that never decrements"] = [
-    ("            self._give_back()\n", "            pass\n"),
+    ("                self._sock._decref_socketios()\n", "                pass\n"),
+    ("                self._give_back(counter)\n", "                pass\n"),
 ]
 
 # Not among the mistakes that were to be tried, but as likely.

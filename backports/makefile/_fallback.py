@@ -39,6 +39,7 @@ import _socket
 from ._inspect import counts_refs
 
 PY2 = sys.version_info[0] == 2
+PYPY = "__pypy__" in sys.builtin_module_names
 INTEGER_TYPES = (int, long) if PY2 else (int,)  # noqa: F821
 ABSENT = object()
 NOTHING = object()
@@ -161,7 +162,7 @@ def make_clock():
     """
     clock = getattr(time, "monotonic", time.time)
     if isinstance(clock, types.BuiltinFunctionType):
-        return functools.partial(clock)
+        return (lambda: clock()) if PYPY else functools.partial(clock)  # the latter is C here
     return lambda: os.times()[4]
 
 
