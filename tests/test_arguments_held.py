@@ -2,6 +2,7 @@
 
 `functools.partial.__setstate__` does that: what only a partial object held is then free.
 """
+
 import functools
 import socket
 
@@ -23,6 +24,7 @@ def make_bytes(letter):
 
 
 # --- While a call waits ---------------------------------------------------------------------------
+
 
 def send_and_let_go(ours, peer, call):
     """What comes while the only one who held the arguments of a waiting write lets go of them."""
@@ -62,15 +64,26 @@ def test_buffer_of_a_waiting_write_is_held(any_impl, unix_pair, make):
 
 def test_stream_of_a_waiting_write_is_held(any_impl, unix_pair):
     ours, peer = unix_pair
-    call = functools.partial(any_impl.SocketIO.write, any_impl.SocketIO(ours, "w"), make_bytes(b"A"))
+    call = functools.partial(
+        any_impl.SocketIO.write, any_impl.SocketIO(ours, "w"), make_bytes(b"A")
+    )
     assert send_and_let_go(ours, peer, call) == NBYTES
 
 
 @pytest.mark.parametrize("timeout", [None, 30])
-@pytest.mark.parametrize("name, arguments, expected", [
-    ("read", lambda: (100,), b"data"), ("readinto", lambda: (bytearray(100),), 4), ("readall", tuple, b"data"),
-    ("read", tuple, b"data")], ids=["read", "readinto", "readall", "read all"])
-def test_stream_and_buffer_of_a_waiting_read_are_held(impl, unix_pair, name, arguments, expected, timeout):
+@pytest.mark.parametrize(
+    "name, arguments, expected",
+    [
+        ("read", lambda: (100,), b"data"),
+        ("readinto", lambda: (bytearray(100),), 4),
+        ("readall", tuple, b"data"),
+        ("read", tuple, b"data"),
+    ],
+    ids=["read", "readinto", "readall", "read all"],
+)
+def test_stream_and_buffer_of_a_waiting_read_are_held(
+    impl, unix_pair, name, arguments, expected, timeout
+):
     # The interpreter's own read and readall, and its readline everywhere, do not hold the stream.
     ours, peer = unix_pair
     ours.settimeout(timeout)
@@ -84,6 +97,7 @@ def test_stream_and_buffer_of_a_waiting_read_are_held(impl, unix_pair, name, arg
 
 
 # --- While a call runs the sock's Python code -----------------------------------------------------
+
 
 class Dropping(object):
     """A fake that has something done in each of its methods."""
@@ -110,9 +124,17 @@ class Dropping(object):
         self.drop()
 
 
-@pytest.mark.parametrize("name, arguments, expected", [
-    ("read", lambda: (100,), b"xy"), ("readinto", lambda: (bytearray(100),), 2), ("write", lambda: (bytearray(b"abc"),), 3),
-    ("fileno", tuple, 12), ("close", tuple, None)], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "name, arguments, expected",
+    [
+        ("read", lambda: (100,), b"xy"),
+        ("readinto", lambda: (bytearray(100),), 2),
+        ("write", lambda: (bytearray(b"abc"),), 3),
+        ("fileno", tuple, 12),
+        ("close", tuple, None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_stream_that_its_own_sock_lets_go_of_is_held(any_impl, name, arguments, expected):
     calls = []
 
@@ -153,6 +175,7 @@ def test_bytes_and_stream_that_sendall_lets_go_of_are_held(impl):
 
 
 # --- The arguments of makefile --------------------------------------------------------------------
+
 
 class Counting(object):
     """A fake whose counter does something when it is set, under both names."""
@@ -221,10 +244,14 @@ def test_arguments_of_makefile_that_one_of_them_lets_go_of_are_held(any_impl, od
             [u"encoding %d" % number for number in range(100)]  # takes the place of what was freed
 
     call = functools.partial(
-        any_impl.makefile, Counting(drop if odd == "sock" else lambda: None),
+        any_impl.makefile,
+        Counting(drop if odd == "sock" else lambda: None),
         mode=Mode(drop) if odd == "mode" else "".join(["r"]),
         buffering=Buffering(drop) if odd == "buffering" else None,
-        encoding="".join(["as", "cii"]), errors="".join(["strict", ""]), newline="".join(["\r", "\n"]))
+        encoding="".join(["as", "cii"]),
+        errors="".join(["strict", ""]),
+        newline="".join(["\r", "\n"]),
+    )
     calls.append(call)
     stream = call()
     assert not calls

@@ -1,4 +1,5 @@
-"""What programs do to the raw stream and to makefile from outside: as with the interpreter's own."""
+"""What programs do to the raw stream and to makefile from outside, as to the interpreter's own."""
+
 import errno
 import functools
 import io
@@ -27,13 +28,23 @@ def in_c_is_different(implementation):
 
 # --- Names on the class ---------------------------------------------------------------------------
 
-@pytest.mark.parametrize("check, operation", [
-    ("_checkClosed", lambda raw: raw.readinto(bytearray(3))), ("_checkReadable", lambda raw: raw.readinto(bytearray(3))),
-    ("_checkClosed", lambda raw: raw.read(3)), ("_checkReadable", lambda raw: raw.read(3)),
-    ("_checkClosed", lambda raw: raw.write(b"x")), ("_checkWritable", lambda raw: raw.write(b"x")),
-    ("_checkClosed", lambda raw: raw.fileno())])
+
+@pytest.mark.parametrize(
+    "check, operation",
+    [
+        ("_checkClosed", lambda raw: raw.readinto(bytearray(3))),
+        ("_checkReadable", lambda raw: raw.readinto(bytearray(3))),
+        ("_checkClosed", lambda raw: raw.read(3)),
+        ("_checkReadable", lambda raw: raw.read(3)),
+        ("_checkClosed", lambda raw: raw.write(b"x")),
+        ("_checkWritable", lambda raw: raw.write(b"x")),
+        ("_checkClosed", lambda raw: raw.fileno()),
+    ],
+)
 @pytest.mark.parametrize("place", ["class", "subclass", "instance"])
-def test_check_that_is_set_is_the_one_that_is_called(any_impl, monkeypatch, check, operation, place):
+def test_check_that_is_set_is_the_one_that_is_called(
+    any_impl, monkeypatch, check, operation, place
+):
     called = []
 
     def refuse(*args, **kwargs):
@@ -56,7 +67,12 @@ def test_check_that_is_set_is_the_one_that_is_called(any_impl, monkeypatch, chec
 def test_sock_that_is_set_on_the_class_is_the_one_that_is_used(any_impl, monkeypatch):
     other = ScriptedSocket(b"other")
     raw = any_impl.SocketIO(ScriptedSocket(b"own"), "rw")
-    monkeypatch.setattr(any_impl.SocketIO, "_sock", property(lambda self: other, lambda self, sock: None), raising=False)
+    monkeypatch.setattr(
+        any_impl.SocketIO,
+        "_sock",
+        property(lambda self: other, lambda self, sock: None),
+        raising=False,
+    )
     assert raw.read(5) == b"other"
     assert raw.write(b"x") == 1 and other.sent == [b"x"]
     monkeypatch.undo()
@@ -66,8 +82,12 @@ def test_way_of_look_up_that_is_set_on_the_class_is_taken(any_impl, monkeypatch)
     other = ScriptedSocket(b"other")
     raw = any_impl.SocketIO(ScriptedSocket(b"own"), "rw")
     get = any_impl.SocketIO.__getattribute__
-    monkeypatch.setattr(any_impl.SocketIO, "__getattribute__",
-                        lambda self, name: other if name == "_sock" else get(self, name), raising=False)
+    monkeypatch.setattr(
+        any_impl.SocketIO,
+        "__getattribute__",
+        lambda self, name: other if name == "_sock" else get(self, name),
+        raising=False,
+    )
     assert raw.read(5) == b"other"
     monkeypatch.undo()
 
@@ -89,7 +109,10 @@ def test_initialiser_that_is_patched_is_called_by_makefile(any_impl, unix_pair, 
 
 
 @pytest.mark.skipif(PY2, reason="2.7's mock does not bind")
-@pytest.mark.parametrize("name, operation", [("write", lambda raw: raw.write(b"x")), ("readinto", lambda raw: raw.readinto(bytearray(2)))])
+@pytest.mark.parametrize(
+    "name, operation",
+    [("write", lambda raw: raw.write(b"x")), ("readinto", lambda raw: raw.readinto(bytearray(2)))],
+)
 def test_autospecced_method_records_the_stream(any_impl, name, operation):
     in_c_is_different(any_impl)
     raw = any_impl.SocketIO(ScriptedSocket(b"data"), "rw")
@@ -110,6 +133,7 @@ def test_method_that_another_class_borrows_works_there(any_impl):
 
 # --- What the stream is ---------------------------------------------------------------------------
 
+
 def test_bases_are_those_of_a_raw_stream(any_impl):
     in_c_is_different(any_impl)
     assert any_impl.SocketIO.__mro__[1:] == io.RawIOBase.__mro__
@@ -121,8 +145,18 @@ def test_fields_are_seen_by_vars(any_impl):
     in_c_is_different(any_impl)
     sock = ScriptedSocket()
     raw = any_impl.SocketIO(sock, "rw")
-    fields = {name: value for name, value in vars(raw).items() if name in ("_sock", "_mode", "_reading", "_writing", "_timeout_occurred")}
-    assert fields == {"_sock": sock, "_mode": "rwb", "_reading": True, "_writing": True, "_timeout_occurred": False}
+    fields = {
+        name: value
+        for name, value in vars(raw).items()
+        if name in ("_sock", "_mode", "_reading", "_writing", "_timeout_occurred")
+    }
+    assert fields == {
+        "_sock": sock,
+        "_mode": "rwb",
+        "_reading": True,
+        "_writing": True,
+        "_timeout_occurred": False,
+    }
 
 
 @pytest.mark.parametrize("name", ["sendall", "recv", "send", "sock"])
@@ -155,6 +189,7 @@ def test_stream_that_dies_says_so_in_its_close(any_impl):
 
 # --- Errors of the sock ---------------------------------------------------------------------------
 
+
 def catch(function, *args):
     """The type of what a call raises, or what it returns."""
     try:
@@ -179,10 +214,24 @@ def make_unhashable():
 
 
 @pytest.mark.skipif(PY2, reason="there is no other to compare with")
-@pytest.mark.parametrize("error", [NoErrno(11, "x"), make_unhashable(), OSError(11.0, "x"), OSError("11"), OSError(errno.EAGAIN, "x"),
-                                   OSError(errno.EINTR, "x"), socket.timeout("x")], ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("operation", [lambda raw: raw.readinto(bytearray(3)), lambda raw: raw.read(3), lambda raw: raw.write(b"x")],
-                         ids=["readinto", "read", "write"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoErrno(11, "x"),
+        make_unhashable(),
+        OSError(11.0, "x"),
+        OSError("11"),
+        OSError(errno.EAGAIN, "x"),
+        OSError(errno.EINTR, "x"),
+        socket.timeout("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    "operation",
+    [lambda raw: raw.readinto(bytearray(3)), lambda raw: raw.read(3), lambda raw: raw.write(b"x")],
+    ids=["readinto", "read", "write"],
+)
 def test_error_with_an_odd_number_is_as_with_the_interpreters(impl, error, operation):
     class Odd(ScriptedSocket):
         def recv_into(self, buf):
@@ -190,11 +239,15 @@ def test_error_with_an_odd_number_is_as_with_the_interpreters(impl, error, opera
 
         send = recv_into
 
-    assert catch(operation, impl.SocketIO(Odd(), "rw")) == catch(operation, socket.SocketIO(Odd(), "rw"))
+    assert catch(operation, impl.SocketIO(Odd(), "rw")) == catch(
+        operation, socket.SocketIO(Odd(), "rw")
+    )
 
 
 @pytest.mark.skipif(PY2, reason="there is no other to compare with")
-def test_timeout_that_is_replaced_in_the_socket_module_is_the_one_that_ends_reading(any_impl, monkeypatch):
+def test_timeout_that_is_replaced_in_the_socket_module_is_the_one_that_ends_reading(
+    any_impl, monkeypatch
+):
     class OwnTimeout(Exception):
         pass
 
@@ -212,6 +265,7 @@ def test_timeout_that_is_replaced_in_the_socket_module_is_the_one_that_ends_read
 
 
 # --- What makefile is -----------------------------------------------------------------------------
+
 
 def test_makefile_takes_attributes_as_a_function_does(any_impl):
     any_impl.makefile.__dict__["mark"] = 5
@@ -233,4 +287,5 @@ def test_makefile_can_be_wrapped(any_impl):
 @pytest.mark.skipif(PY2, reason="typing came with 3.5")
 def test_makefile_tells_its_type_hints(any_impl):
     import typing
+
     assert typing.get_type_hints(any_impl.makefile) == {}

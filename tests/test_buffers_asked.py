@@ -1,5 +1,5 @@
 """A buffer in Python code (3.12) is asked once for an operation, whatever comes of it."""
-import socket
+
 import sys
 
 import pytest
@@ -61,7 +61,9 @@ def test_buffer_that_is_read_into_is_asked_once(any_impl, unix_pair, timeout):
 
 @TIMEOUTS
 @pytest.mark.parametrize("error", [BufferError, TypeError, ValueError, OSError, KeyError])
-def test_buffer_that_refuses_to_be_written_is_asked_once_and_nothing_is_sent(any_impl, unix_pair, timeout, error):
+def test_buffer_that_refuses_to_be_written_is_asked_once_and_nothing_is_sent(
+    any_impl, unix_pair, timeout, error
+):
     ours, peer = unix_pair
     ours.settimeout(timeout)
     buffer = Asked(b"data", refusals=1, error=error)
@@ -75,7 +77,9 @@ def test_buffer_that_refuses_to_be_written_is_asked_once_and_nothing_is_sent(any
 
 @TIMEOUTS
 @pytest.mark.parametrize("error", [BufferError, TypeError, ValueError, OSError, KeyError])
-def test_buffer_that_refuses_to_be_read_into_is_asked_once_and_nothing_is_received(any_impl, unix_pair, timeout, error):
+def test_buffer_that_refuses_to_be_read_into_is_asked_once_and_nothing_is_received(
+    any_impl, unix_pair, timeout, error
+):
     ours, peer = unix_pair
     ours.settimeout(timeout)
     peer.sendall(b"data")

@@ -1,4 +1,5 @@
-"""A library that freezes the clock, as freezegun does: it replaces each module attribute that is one."""
+"""A library that freezes time by replacing each attribute of a module that is a clock."""
+
 import socket
 import sys
 import time
@@ -7,7 +8,11 @@ import pytest
 
 from running import Worker, run_script
 
-CLOCKS = [getattr(time, name) for name in ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns") if hasattr(time, name)]
+CLOCKS = [
+    getattr(time, name)
+    for name in ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns")
+    if hasattr(time, name)
+]
 
 
 @pytest.fixture
@@ -20,7 +25,9 @@ def frozen_clock(monkeypatch):
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["first", "after progress"])
-def test_write_with_a_timeout_ends_when_the_clock_is_frozen(any_impl, unix_pair, times, frozen_clock):
+def test_write_with_a_timeout_ends_when_the_clock_is_frozen(
+    any_impl, unix_pair, times, frozen_clock
+):
     ours, peer = unix_pair
     ours.settimeout(0.3)
     raw = any_impl.makefile(ours, "wb", 0)
@@ -65,8 +72,14 @@ except socket.timeout:
 
 def test_write_with_a_timeout_ends_when_the_clock_was_frozen_before_the_import(impl):
     # As run_script() imports it before the script, it is imported anew.
-    anew = ("import importlib\nfor name in list(sys.modules):\n    if name.startswith('backports.makefile._'):\n"
-            "        del sys.modules[name]\nmodule = importlib.import_module(modules[sys.argv[1]])\nmakefile = module.backport_makefile")
+    anew = (
+        "import importlib\n"
+        "for name in list(sys.modules):\n"
+        "    if name.startswith('backports.makefile._'):\n"
+        "        del sys.modules[name]\n"
+        "module = importlib.import_module(modules[sys.argv[1]])\n"
+        "makefile = module.backport_makefile"
+    )
     if impl.name == "c":
         anew = ""
     assert run_script(FROZEN_FIRST % anew, impl) == "end\n"

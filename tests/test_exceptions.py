@@ -1,4 +1,5 @@
-"""Exceptions that meet others: in look-ups, in finalizers, in close; and what their messages say."""
+"""Exceptions that meet others: in look-ups, finalizers and close; and what their messages say."""
+
 import os
 import socket
 import sys
@@ -24,7 +25,10 @@ def quiet_finalizers(monkeypatch):
 
 # --- An exception while Python code is called -----------------------------------------------------
 
-@pytest.mark.parametrize("error", [OwnError, AttributeError, KeyboardInterrupt], ids=lambda error: error.__name__)
+
+@pytest.mark.parametrize(
+    "error", [OwnError, AttributeError, KeyboardInterrupt], ids=lambda error: error.__name__
+)
 def test_stream_whose_sock_cannot_be_had_is_flushed_when_it_dies(any_impl, error):
     log = []
 
@@ -90,7 +94,11 @@ class Failing(object):
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 @pytest.mark.parametrize("name", ["_makefile_refs", "_io_refs"])
 def test_error_while_the_counter_is_looked_up_comes_out(impl, name, error):
-    sock = Failing(name, error, **({"_io_refs": 0} if name == "_io_refs" else {"_io_refs": 0, "_makefile_refs": 0}))
+    sock = Failing(
+        name,
+        error,
+        **({"_io_refs": 0} if name == "_io_refs" else {"_io_refs": 0, "_makefile_refs": 0})
+    )
     with pytest.raises(error):
         impl.makefile(sock, "rb", 0)
     collect_garbage()
@@ -152,9 +160,15 @@ def test_error_while_the_class_of_the_sock_is_asked_comes_out(impl, error):
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-@pytest.mark.parametrize("name, operation", [
-    ("recv_into", lambda raw: raw.readinto(bytearray(3))), ("recv_into", lambda raw: raw.read(3)),
-    ("send", lambda raw: raw.write(b"x")), ("fileno", lambda raw: raw.fileno())])
+@pytest.mark.parametrize(
+    "name, operation",
+    [
+        ("recv_into", lambda raw: raw.readinto(bytearray(3))),
+        ("recv_into", lambda raw: raw.read(3)),
+        ("send", lambda raw: raw.write(b"x")),
+        ("fileno", lambda raw: raw.fileno()),
+    ],
+)
 def test_error_while_a_method_is_looked_up_comes_out(any_impl, name, operation, error):
     raw = any_impl.SocketIO(Failing(name, error), "rw")
     with pytest.raises(error):
@@ -210,6 +224,7 @@ def test_contexts_of_what_flush_and_the_counter_raise_form_no_cycle(impl):
 
 # --- Large numbers of descriptors -----------------------------------------------------------------
 
+
 @pytest.fixture
 def high_pair(closing):
     """Two connected sockets whose descriptors are above 256, where ints take memory."""
@@ -246,6 +261,7 @@ def test_type_of_makefile_makes_no_object(any_impl):
 
 # --- Messages -------------------------------------------------------------------------------------
 
+
 class Uncounted(object):
     """Has no counter."""
 
@@ -254,8 +270,9 @@ def test_message_for_a_sock_without_a_counter_names_the_cure(impl):
     with pytest.raises(AttributeError) as caught:
         impl.makefile(Uncounted(), "rb")
     assert str(caught.value) == (
-        "'Uncounted' object has no attribute '_makefile_refs': give the class `_makefile_refs = 0`, "
-        "or use backports.makefile.install(Uncounted)")
+        "'Uncounted' object has no attribute '_makefile_refs': "
+        "give the class `_makefile_refs = 0`, or use backports.makefile.install(Uncounted)"
+    )
 
 
 def test_cure_that_the_message_names_works(impl, unix_pair):
@@ -274,6 +291,7 @@ def test_cure_that_the_message_names_works(impl, unix_pair):
 
 
 # --- Classes that count, or do not, when they are closed ------------------------------------------
+
 
 class Open(CountingSocket):
     """A counter, no way to tell it, and a `close` that closes at once."""

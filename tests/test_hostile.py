@@ -220,7 +220,7 @@ def test_misdeed_during_a_call_leaves_stream_and_counter_sound(impl, kind, actio
         assert fake.decrefs <= made
         assert repr(raw)
         gone = weakref.ref(raw)
-        stream = raw = other = fake.stream = fake.raw = fake.kept = None
+        stream = raw = fake.stream = fake.raw = fake.kept = None
         if gone() is not None:
             harness.forget_exceptions()
         assert gone() is None or harness.PYPY

@@ -1,4 +1,5 @@
 """What `_inspect` reads in the code of a class: whether its `close` counts `_makefile_refs`."""
+
 import functools
 import ssl
 import sys
@@ -76,18 +77,28 @@ class SelfWrapping(object):
 def make_long():
     """A class whose close has more names than one byte can number."""
     lines = "".join("        self.name%d = 1\n" % number for number in range(70000 if PY2 else 700))
-    source = "class Long(object):\n    def close(self):\n%s        self._makefile_refs = 0\n" % lines
+    source = (
+        "class Long(object):\n    def close(self):\n%s        self._makefile_refs = 0\n" % lines
+    )
     namespace = {}
     exec(source, namespace)
     return namespace["Long"]
 
 
-@pytest.mark.parametrize("cls", [OldStyle, OldDerived, Counting, Derived, Overriding, Wrapping, make_long()], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [OldStyle, OldDerived, Counting, Derived, Overriding, Wrapping, make_long()],
+    ids=lambda cls: cls.__name__,
+)
 def test_close_that_sets_the_counter_counts(cls):
     assert counts_refs(cls) is True
 
 
-@pytest.mark.parametrize("cls", [object, Reading, OtherMethod, NoFunction, Built, SelfWrapping, type], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [object, Reading, OtherMethod, NoFunction, Built, SelfWrapping, type],
+    ids=lambda cls: cls.__name__,
+)
 def test_close_that_does_not_set_the_counter_does_not_count(cls):
     assert counts_refs(cls) is False
 

@@ -1,4 +1,5 @@
 """A program that embeds Python: a second interpreter, and a new one after the first has ended."""
+
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import pytest
 from conftest import IMPORT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-pytestmark = pytest.mark.skipif(hasattr(sys, "pypy_version_info"), reason="PyPy is embedded in another way")
+pytestmark = pytest.mark.skipif(
+    hasattr(sys, "pypy_version_info"), reason="PyPy is embedded in another way"
+)
 
 
 def get_words(name):
@@ -26,9 +29,17 @@ def embedding(tmp_path_factory):
         place = sysconfig.get_config_var("LIBDIR")
         library = os.path.join(place, sysconfig.get_config_var("LDLIBRARY") or "")
     command = ["cc", "-o", program, os.path.join(HERE, "stress", "embedding.c")]
-    command += get_words("LINKFORSHARED") + [library] + get_words("LIBS") + get_words("SYSLIBS") + ["-Wl,-rpath," + place]
+    command += (
+        get_words("LINKFORSHARED")
+        + [library]
+        + get_words("LIBS")
+        + get_words("SYSLIBS")
+        + ["-Wl,-rpath," + place]
+    )
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+        )
     except OSError:
         pytest.skip("no C compiler")
     output = process.communicate()[0]
@@ -61,7 +72,11 @@ with makefile(ours, "rwb") as stream, makefile(peer, "rwb", 0) as other:
 
 # The timeout is this interpreter's own, for reads and for writes.
 ours.settimeout(0.01)
-for operation in lambda raw: raw.read(1), lambda raw: [raw.write(b"x" * 1000000) for _ in range(100)]:
+def write_much(raw):
+    for _ in range(100):
+        raw.write(b"x" * 1000000)
+
+for operation in lambda raw: raw.read(1), write_much:
     raw = makefile(ours, "rwb", 0)
     try:
         operation(raw)
@@ -93,9 +108,22 @@ sys.keep = makefile(ours, "rb"), SocketIO(peer, "w"), ours, peer
 
 def test_each_interpreter_of_a_program_serves_its_own_sockets(any_impl, embedding):
     # A virtual environment is found by the executable of Python, which this program is not.
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path),
-                       PYTHONHOME=getattr(sys, "base_prefix", getattr(sys, "real_prefix", sys.prefix)))
-    process = subprocess.Popen([embedding, CODE % IMPORT[any_impl.name]], env=environment, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, universal_newlines=True)
+    environment = dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join(path for path in sys.path if path),
+        PYTHONHOME=getattr(sys, "base_prefix", getattr(sys, "real_prefix", sys.prefix)),
+    )
+    process = subprocess.Popen(
+        [embedding, CODE % IMPORT[any_impl.name]],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     output, errors = process.communicate()
-    assert (process.returncode, output) == (0, "main\nsecond\nmain again\nnew main\nnew second\n"), output + errors
+    assert (process.returncode, output) == (
+        0,
+        "main\nsecond\nmain again\nnew main\nnew second\n",
+    ), (
+        output + errors
+    )

@@ -1,4 +1,5 @@
-"""A handler of a signal that raises in the middle of a raw write, and a caller in Python that wants the count."""
+"""A signal handler that raises in the middle of a raw write, whose caller wants the count."""
+
 import signal
 import time
 
@@ -6,7 +7,9 @@ import pytest
 
 import harness
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer") or harness.PYPY, reason="needs interval timers and C")
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer") or harness.PYPY, reason="needs interval timers and C"
+)
 
 BIG = b"x" * 10000000
 
@@ -54,7 +57,9 @@ def count_received(peer):
 
 @pytest.mark.parametrize("timeout", [None, 60])
 @pytest.mark.parametrize("then", ["loop", "operation"])
-def test_count_of_an_interrupted_write_is_told_and_the_exception_follows(c_impl, unix_pair, interrupt, timeout, then):
+def test_count_of_an_interrupted_write_is_told_and_the_exception_follows(
+    c_impl, unix_pair, interrupt, timeout, then
+):
     ours, peer = unix_pair
     ours.settimeout(timeout)
     raw = c_impl.makefile(ours, "wb", 0)
@@ -74,7 +79,9 @@ def test_count_of_an_interrupted_write_is_told_and_the_exception_follows(c_impl,
 
 
 @pytest.mark.parametrize("timeout", [None, 60])
-def test_count_of_an_interrupted_write_in_a_function_is_returned_to_its_caller(c_impl, unix_pair, interrupt, timeout):
+def test_count_of_an_interrupted_write_in_a_function_is_returned_to_its_caller(
+    c_impl, unix_pair, interrupt, timeout
+):
     ours, peer = unix_pair
     ours.settimeout(timeout)
     raw = c_impl.makefile(ours, "wb", 0)
@@ -91,7 +98,9 @@ def test_count_of_an_interrupted_write_in_a_function_is_returned_to_its_caller(c
 
 
 @pytest.mark.parametrize("timeout", [None, 60])
-def test_handler_that_raises_before_any_progress_ends_the_write(any_impl, unix_pair, interrupt, timeout):
+def test_handler_that_raises_before_any_progress_ends_the_write(
+    any_impl, unix_pair, interrupt, timeout
+):
     ours, peer = unix_pair
     ours.setblocking(False)
     try:

@@ -1,6 +1,6 @@
-"""No read returns what was not received, and a small message that is kept costs what its bytes cost."""
+"""No read returns what was not received; a small message that is kept costs what its bytes cost."""
+
 import os
-import socket
 import sys
 
 import pytest
@@ -13,6 +13,7 @@ DEBUG = hasattr(sys, "gettotalrefcount")
 
 
 # --- Claims ---------------------------------------------------------------------------------------
+
 
 class Int(int):
     """A subclass of int."""
@@ -53,13 +54,29 @@ def make_foreign(implementation, claim):
     return raw
 
 
-SIZES = [(0, 0), (1, 1), (3, 3), (True, 1), (False, 0), (Int(3), 3), (Index(3), 3), (20000, 20000), (Int(20000), 20000)]
+SIZES = [
+    (0, 0),
+    (1, 1),
+    (3, 3),
+    (True, 1),
+    (False, 0),
+    (Int(3), 3),
+    (Index(3), 3),
+    (20000, 20000),
+    (Int(20000), 20000),
+]
 
 
 @pytest.mark.parametrize("make", [make_fake, make_subclass, make_instance, make_foreign])
-@pytest.mark.parametrize("size, number", SIZES, ids=lambda value: "%s %r" % (type(value).__name__, getattr(value, "number", value)))
+@pytest.mark.parametrize(
+    "size, number",
+    SIZES,
+    ids=lambda value: "%s %r" % (type(value).__name__, getattr(value, "number", value)),
+)
 @pytest.mark.parametrize("more", [1, 100, 1 << 20, -1 << 30])
-def test_read_into_which_more_is_claimed_than_was_offered_is_a_value_error(impl, make, size, number, more):
+def test_read_into_which_more_is_claimed_than_was_offered_is_a_value_error(
+    impl, make, size, number, more
+):
     if PY2 and isinstance(size, Index):
         pytest.skip("2.7's read takes no __index__")
     raw = make(impl, number + more)
@@ -67,7 +84,11 @@ def test_read_into_which_more_is_claimed_than_was_offered_is_a_value_error(impl,
         raw.read(size)
 
 
-@pytest.mark.parametrize("size, number", SIZES, ids=lambda value: "%s %r" % (type(value).__name__, getattr(value, "number", value)))
+@pytest.mark.parametrize(
+    "size, number",
+    SIZES,
+    ids=lambda value: "%s %r" % (type(value).__name__, getattr(value, "number", value)),
+)
 def test_read_of_any_kind_of_size_gives_as_many_bytes(any_impl, size, number):
     if PY2 and isinstance(size, Index):
         with pytest.raises(TypeError):
@@ -76,14 +97,18 @@ def test_read_of_any_kind_of_size_gives_as_many_bytes(any_impl, size, number):
     assert any_impl.SocketIO(ScriptedSocket(b"x" * 30000), "r").read(size) == b"x" * number
 
 
-@pytest.mark.parametrize("size", [-1, -5, Int(-1), Index(-1)], ids=["int", "int", "subclass", "index"])
+@pytest.mark.parametrize(
+    "size", [-1, -5, Int(-1), Index(-1)], ids=["int", "int", "subclass", "index"]
+)
 def test_read_of_any_kind_of_negative_size_reads_to_the_end(any_impl, size):
     if PY2 and isinstance(size, Index):
         pytest.skip("2.7's read takes no __index__")
     assert any_impl.SocketIO(ScriptedSocket(b"one", b"two"), "r").read(size) == b"onetwo"
 
 
-@pytest.mark.parametrize("size", [2.0, "3", None, object(), [3]], ids=lambda size: type(size).__name__)
+@pytest.mark.parametrize(
+    "size", [2.0, "3", None, object(), [3]], ids=lambda size: type(size).__name__
+)
 def test_read_of_a_size_that_is_no_number_is_a_type_error(any_impl, size):
     sock = ScriptedSocket(b"data")
     with pytest.raises(TypeError):
@@ -138,6 +163,7 @@ def test_buffer_that_the_sock_keeps_exported_is_refused(any_impl):
 
 # --- Messages that are kept -----------------------------------------------------------------------
 
+
 def measure():
     """(resident bytes, mappings) of this process."""
     with open("/proc/self/statm") as statm:
@@ -146,9 +172,16 @@ def measure():
         return resident, sum(1 for _ in maps)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm") or PYPY or DEBUG, reason="measured in /proc, and without debug's padding")
-@pytest.mark.parametrize("size, messages", [(65536, 5000), (1 << 20, 3000), (1 << 24, 600), (None, 5000)])
-def test_small_message_read_with_a_large_size_and_kept_costs_its_bytes(any_impl, unix_pair, size, messages):
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/statm") or PYPY or DEBUG,
+    reason="measured in /proc, and without debug's padding",
+)
+@pytest.mark.parametrize(
+    "size, messages", [(65536, 5000), (1 << 20, 3000), (1 << 24, 600), (None, 5000)]
+)
+def test_small_message_read_with_a_large_size_and_kept_costs_its_bytes(
+    any_impl, unix_pair, size, messages
+):
     ours, peer = unix_pair
     ours.setblocking(False)
     raw = any_impl.makefile(ours, "rb", 0)

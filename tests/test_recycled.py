@@ -1,4 +1,5 @@
-"""The number of a socket that was closed is another connection's: the short form of stress/recycled.py."""
+"""The number of a closed socket is another connection's: the short form of stress/recycled.py."""
+
 import sys
 
 import pytest

@@ -1,4 +1,5 @@
 """A write, a read and a write in turns on one stream; an answer that comes before all is sent."""
+
 import errno
 import socket
 import struct
@@ -24,6 +25,7 @@ def drain(sock, after=0.0):
 
 
 # --- What a short write leaves --------------------------------------------------------------------
+
 
 def test_write_after_a_short_write_and_a_read_waits_anew(any_impl, unix_pair):
     ours, peer = unix_pair
@@ -64,7 +66,9 @@ def test_rest_of_a_short_write_that_comes_at_once_has_no_time_left(impl, unix_pa
     assert time.time() - start < 0.4
 
 
-def test_stream_made_anew_after_a_short_write_waits_with_the_whole_timeout(any_impl, unix_pair, closing):
+def test_stream_made_anew_after_a_short_write_waits_with_the_whole_timeout(
+    any_impl, unix_pair, closing
+):
     ours, peer = unix_pair
     ours.settimeout(0.6)
     other, its_peer = map(closing, socket.socketpair())
@@ -109,6 +113,7 @@ def test_turns_with_an_echo_server_carry_every_byte(any_impl, unix_pair):
 
 
 # --- An early answer ------------------------------------------------------------------------------
+
 
 def write_against(implementation, raw, timeout, data, stop_reading):
     """Write *data* to a peer that stops reading once the write waits; how much went out."""
@@ -155,7 +160,9 @@ def reset(peer):
 
 
 @pytest.mark.parametrize("timeout", [30, None])
-def test_answer_of_a_tcp_peer_that_resets_the_connection_is_read_before_the_error(any_impl, closing, timeout):
+def test_answer_of_a_tcp_peer_that_resets_the_connection_is_read_before_the_error(
+    any_impl, closing, timeout
+):
     ours, peer = connect_tcp(closing)
     ours.settimeout(timeout)
     peer.sendall(ANSWER)
@@ -169,9 +176,14 @@ def test_answer_of_a_tcp_peer_that_resets_the_connection_is_read_before_the_erro
     assert raw.read(100) == b""
 
 
-@pytest.mark.parametrize("replace", [lambda raw, other: raw.__init__(other, "rw"), lambda raw, other: setattr(raw, "_sock", other)],
-                         ids=["__init__", "_sock"])
-def test_socket_put_in_place_of_one_that_was_reset_gets_no_error_of_it(any_impl, unix_pair, closing, replace):
+@pytest.mark.parametrize(
+    "replace",
+    [lambda raw, other: raw.__init__(other, "rw"), lambda raw, other: setattr(raw, "_sock", other)],
+    ids=["__init__", "_sock"],
+)
+def test_socket_put_in_place_of_one_that_was_reset_gets_no_error_of_it(
+    any_impl, unix_pair, closing, replace
+):
     ours, peer = connect_tcp(closing)
     ours.settimeout(30)
     raw = any_impl.SocketIO(ours, "rw")

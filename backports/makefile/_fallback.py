@@ -68,7 +68,7 @@ C_METHOD = types.BuiltinMethodType  # on PyPy that is the type of all methods
 
 
 def find_csocket(method, name):
-    """The C socket that *method* is bound to, if it is the interpreter's own method *name*; or None.
+    """The C socket that *method* is bound to, if it is the interpreter's method *name*; or None.
 
     Told by what the look-up gave and by nothing else: `ssl.SSLSocket` is a C socket too, and a
     fake's `fileno` may be anybody's.  The socket is the one that the method is bound to, which need
@@ -86,8 +86,8 @@ def get_method(stream, sock, name):
     """The method *name* of *sock*, looked up at every operation, once, as Python does.
 
     2.7's socket object swaps its methods for dummies when it is closed, while an open stream goes
-    on: by the C socket, if that is what the socket object answered with while it was open.  One that
-    encrypts in methods of its own has lost them, and the dummy's error is right.
+    on: by the C socket, if that is what the socket object answered with while it was open.  A class
+    that encrypts in methods of its own has lost them, and the dummy's error is right.
     """
     method = getattr(sock, name)
     if stream._csocket is None:
@@ -193,8 +193,10 @@ def wait_until(deadline, csocket, writing):
                 poll.register(fd, select.POLLOUT if writing else select.POLLIN)
                 for _, events in poll.poll(int(remaining * 1000) + 1):
                     return events
-            elif any(select.select([] if writing else [fd], [fd] if writing else [], [], remaining)):
-                return READY
+            else:
+                reads, writes = ([], [fd]) if writing else ([fd], [])
+                if any(select.select(reads, writes, [], remaining)):
+                    return READY
         except select.error as exc:
             if not is_interrupted(exc):
                 raise
@@ -398,7 +400,7 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
 
 
 def send_waiting(csocket, b):
-    """A send without a timeout: it waits in the system, and only a signal or an error cuts it short."""
+    """A send without a timeout: it waits in the system; a signal or an error cuts it short."""
     while True:
         try:
             return SEND(csocket, b)
@@ -435,7 +437,7 @@ class SocketIO(io.RawIOBase):
 
     *sock* is the socket object, which needs only the methods that are used: `recv_into` to read,
     `send` or `sendall` to write, `_decref_socketios` (if it has one) when the stream is closed.
-    *mode* is ``"r"``, ``"w"`` or ``"rw"``, with or without a ``"b"``; anything else is a ValueError.
+    *mode* is ``"r"``, ``"w"`` or ``"rw"``, with or without a ``"b"``; all else is a ValueError.
     The socket's counter is not touched here: `backport_makefile` does that.
 
     **Source:** `socket.SocketIO` of CPython 3.6 to 3.13, and the documentation of `io.RawIOBase`.
@@ -512,20 +514,20 @@ class SocketIO(io.RawIOBase):
             if csocket is not None:
                 return transfer_recv(csocket, b, self)
         if self._rest is not None:
-            self._rest.ended = -REST_S  # a read ends what a short write began
+            self._rest.idle = None  # a read ends what a short write began
         return endpoint_call(sock, recv_into, b) if PY2 else recv_into(b)
 
     def read(self, size=-1):
         """read(size=-1): one `readinto` of at most *size* bytes, as bytes; None if that gave None.
 
-        Negative: `readall`.  A `readinto` that claims more than *size* is a ValueError: the inherited
-        `read` believes it, and returns what lies behind its buffer.
+        Negative: `readall`.  A `readinto` that claims more than *size* is a ValueError: the
+        inherited `read` believes it, and returns what lies behind its buffer.
 
         **Source:** `io.RawIOBase.read` of CPython 3.6 to 3.13.
         """
         readinto = self.readinto
         try:
-            inline = (type(size) is int and 0 <= size <= CHUNK
+            inline = (type(size) is int and 0 < size <= CHUNK
                       and readinto.__func__ is READINTO and readinto.__self__ is self)
         except AttributeError:  # it is no method
             inline = False
@@ -533,7 +535,7 @@ class SocketIO(io.RawIOBase):
             if type(size) is not int:
                 size = parse_size(size)
             return self.readall() if size < 0 else make_bytes(size, readinto)
-        # From here on as in readinto(), with one buffer less.
+        # From here on as in readinto(), with one buffer less and without a call.
         self._checkClosed()
         self._checkReadable()
         if self._timeout_occurred:
@@ -577,8 +579,8 @@ class SocketIO(io.RawIOBase):
         """write(b): send the bytes-like object *b*, and return the number of bytes sent.
 
         On a plain socket it sends until all is taken; less than that was sent only when the socket
-        is non-blocking, its timeout has passed, a signal came or an error happened in between.  None
-        means that the socket would block and nothing was sent.  Any other socket gets one
+        is non-blocking, its timeout has passed, a signal came or an error happened in between.
+        None means that the socket would block and nothing was sent.  Any other socket gets one
         ``send(b)``, whose result is returned; without a `send`, ``sendall(b)``.
 
         ValueError: the stream is closed.  `io.UnsupportedOperation` (2.7: IOError): it was not made
@@ -672,9 +674,9 @@ class SocketIO(io.RawIOBase):
     def close(self):
         """close(): close the stream and give its one reference to the socket back; once.
 
-        The socket itself is closed only if it was closed before and this was its last stream.  What
-        an overridden `flush` or the socket's `_decref_socketios` raises comes out, and the stream is
-        closed all the same.
+        The socket itself is closed only if it was closed before and this was its last stream.
+        What an overridden `flush` or the socket's `_decref_socketios` raises comes out, and the
+        stream is closed all the same.
 
         **Source:** `socket.SocketIO.close` of CPython 3.6 to 3.13.
         """
@@ -748,7 +750,7 @@ class Measure(io.RawIOBase):
 
 
 def parse_size(size):
-    """The argument of `read` that is no plain int, as one: by the interpreter's own, or its error."""
+    """An argument of `read` that is no plain int, as one, or the error of the interpreter's own."""
     measure = Measure()
     measure.read(size)
     return measure.size
@@ -843,8 +845,8 @@ def counts_as_socket(sock):
 def reference_take(sock):
     """Count one stream more on *sock*; the name of the counter, or None for a socket without one.
 
-    The C socket of the interpreter, and 2.7's socket object around it, stay open as long as somebody
-    holds them.
+    The C socket of the interpreter, and 2.7's socket object around it, stay open as long as
+    somebody holds them.
     """
     counter = find_counter(sock)
     if counter == "_io_refs":
@@ -860,7 +862,7 @@ def reference_take(sock):
 def reference_restore(sock, counter):
     """Undo `reference_take`.  Never by the socket's _decref_socketios(), which may do more.
 
-    The interpreter's own socket, if it was closed meanwhile, looks whether this was its last stream.
+    The interpreter's own socket, if it was closed meanwhile, is closed with its last stream.
     """
     if counter == "_makefile_refs":
         sock._makefile_refs -= 1
@@ -873,7 +875,7 @@ def reference_restore(sock, counter):
 def reference_release(sock, counter):
     """Give a reference back at the end of its stream: by the socket's own method, if it has one.
 
-    Without one the counter goes down.  The socket is closed only if its `close` itself counts: 2.7's
+    Without one the counter goes down.  Only a `close` that itself counts is called: 2.7's
     ssl.SSLSocket and urllib3's old WrappedSocket then close with the last stream.
     """
     decref = getattr(sock, "_decref_socketios", ABSENT)
@@ -912,12 +914,12 @@ def abandon(raw, sock, counter):
 def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None, newline=None):
     """backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None, newline=None)
 
-    A stream over a socket: what Python 3's socket.makefile() returns, for any socket-like object, as
-    a function and as a method.
+    A stream over a socket: what Python 3's socket.makefile() returns, for any socket-like object,
+    as a function and as a method.
 
     *self*: the socket object.  As an attribute of a class it is passed in as for any method.
-    *mode*: a combination of ``"r"``, ``"w"`` and ``"b"``; without ``"b"`` the stream is text, without
-    ``"w"`` it reads.
+    *mode*: a combination of ``"r"``, ``"w"`` and ``"b"``; without ``"b"`` the stream is text,
+    without ``"w"`` it reads.
     *buffering*: the size of the buffer in bytes; 0 gives the raw stream, in binary modes only; None
     or a negative number is `io.DEFAULT_BUFFER_SIZE`; 1 is a buffer of one byte.
     *encoding*, *errors*, *newline*: as for `io.TextIOWrapper`; binary modes ignore them.
@@ -925,13 +927,13 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
     Returns a `SocketIO`, `io.BufferedReader`, `io.BufferedWriter`, `io.BufferedRWPair` or
     `io.TextIOWrapper`.  The socket stays open until it and all its streams are closed.
 
-    ValueError: other letters in *mode*; unbuffered text; a *newline* that `io.TextIOWrapper` does not
-    know.  LookupError: an unknown *encoding*.  TypeError: an argument of a wrong type.
+    ValueError: other letters in *mode*; unbuffered text; a *newline* that `io.TextIOWrapper` does
+    not know.  LookupError: an unknown *encoding*.  TypeError: an argument of a wrong type.
     OverflowError, MemoryError: too large a buffer.  AttributeError: the socket has nothing that
     counts its streams.  After each the count is what it was before.
 
-    **Source:** `socket.socket.makefile` of CPython 3.6 to 3.13, "Socket Objects" in the documentation
-    of `socket`.
+    **Source:** `socket.socket.makefile` of CPython 3.6 to 3.13, "Socket Objects" in the
+    documentation of `socket`.
     """
     if not set(mode) <= {"r", "w", "b"}:
         raise ValueError("invalid mode %r (only r, w, b allowed)" % (mode,))
@@ -978,8 +980,8 @@ def backport_makefile(self, mode="r", buffering=None, encoding=None, errors=None
 
 backport_makefile.__module__ = SocketIO.__module__
 
-# isinstance(raw, socket.SocketIO) holds: an abstract class on 3.x, unless install() has put a C type
-# there.
+# isinstance(raw, socket.SocketIO) holds: that is an abstract class on 3.x, unless install() has put
+# a C type there.
 register = getattr(getattr(socket, "SocketIO", None), "register", None)
 if register is not None:
     register(SocketIO)

@@ -16,9 +16,9 @@ STORE_ATTR = opcode.opmap["STORE_ATTR"]
 def counts_refs(cls):
     """Whether a `close` of the class *cls* counts `_makefile_refs` down.
 
-    That of 2.7's `ssl.SSLSocket` and of urllib3's old `WrappedSocket` does: it closes the socket only
-    when no stream is open.  It does if a `close` in the class or one of its bases is a Python
-    function that sets the attribute.  A `close` that does not set it closes at once.
+    It does if a `close` in the class or one of its bases is a Python function that sets the
+    attribute.  That of 2.7's `ssl.SSLSocket` and of urllib3's old `WrappedSocket` does: it closes
+    the socket only when no stream is open.  A `close` that does not set it closes at once.
     """
     for base in get_bases(cls):
         for code in get_codes(vars(base).get("close")):
@@ -46,7 +46,8 @@ def get_codes(value):
 def find_stored_names(code):
     """The names of the attributes that the code sets, on whatever object."""
     names = getattr(code, "co_names", ())  # PyPy's built-in functions have code of another kind
-    return {names[argument] for operation, argument in read_operations(code) if operation == STORE_ATTR}
+    operations = read_operations(code)
+    return {names[argument] for operation, argument in operations if operation == STORE_ATTR}
 
 
 def read_operations(code):

@@ -6,6 +6,7 @@ No byte of a stream may go into the connection that took the number of its socke
 connection may be read.  The interpreter's own methods leave a window of a few instructions: 0 to 1
 wrong in 7,000 rounds.
 """
+
 from __future__ import print_function
 
 import collections
@@ -82,7 +83,7 @@ def feed(sock, data):
 
 
 def play_round(impl, rng):
-    """One socket closed under its stream, its number taken at once; how many wrong bytes went over."""
+    """A socket closed under its stream, its number taken at once; 1 if a wrong byte went over."""
     ours, peer = harness.unix_pair()
     ours.settimeout(rng.choice([None, 5]))
     size, buffering = rng.choice(SIZES), rng.choice(BUFFERS)
@@ -91,9 +92,15 @@ def play_round(impl, rng):
     writes = rng.random() < 0.5
     stream = impl.makefile(ours, "wb" if writes else "rb", buffering)
     if writes:
-        workers = [harness.Worker(write, stream, OURS * size, deadline), harness.Worker(drain, peer)]
+        workers = [
+            harness.Worker(write, stream, OURS * size, deadline),
+            harness.Worker(drain, peer),
+        ]
     else:
-        workers = [harness.Worker(read, stream, size, deadline, foreign), harness.Worker(feed, peer, OURS * rng.choice(SIZES))]
+        workers = [
+            harness.Worker(read, stream, size, deadline, foreign),
+            harness.Worker(feed, peer, OURS * rng.choice(SIZES)),
+        ]
     time.sleep(rng.random() * 0.003)
     close_at_once(ours)
     other, its_peer = harness.unix_pair()  # takes the number
@@ -122,7 +129,7 @@ def play_round(impl, rng):
 
 
 def recycle(impl, budget, workers=WORKERS):
-    """Rounds in several threads at once; {"rounds": how many, "wrong": in how many a byte went over}."""
+    """Rounds in several threads at once: {"rounds": how many, "wrong": how many of them}."""
     counts = collections.Counter()
 
     def work(seed):
@@ -133,9 +140,11 @@ def recycle(impl, budget, workers=WORKERS):
             done += 1
         return done, wrong
 
-    seeds = [random.randrange(2 ** 32) for _ in range(workers)]
+    seeds = [random.randrange(2**32) for _ in range(workers)]
     seconds = budget.deadline - harness.clock() + 60
-    for done, wrong in harness.run_together([lambda seed=seed: work(seed) for seed in seeds], seconds):
+    for done, wrong in harness.run_together(
+        [lambda seed=seed: work(seed) for seed in seeds], seconds
+    ):
         counts["rounds"] += done
         counts["wrong"] += wrong
     return dict(counts)
