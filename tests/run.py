@@ -114,6 +114,10 @@ class Python(object):
         try:
             self.run("tests failed", self.python, "-m", "pytest", "--junitxml", self.results,
                      *arguments, cwd=TESTS)
+        except Failed:
+            if "+++ Timeout +++" in self.read_log():
+                raise Failed("a test hangs")
+            raise
         finally:
             if os.path.exists(self.results):
                 suite = next(xml.etree.ElementTree.parse(self.results).iter("testsuite"))
