@@ -9,6 +9,8 @@ The facts, as the tests below expect them; each was seen on the interpreter's ow
 | 3.10                   | socket.timeout is TimeoutError, so ETIMEDOUT poisons reads like a timeout of the socket's own       |
 | 3.10                   | "would block" of a delegated call is told by the error's `errno`; before by its first argument      |
 | 3.10                   | text streams warn, if asked to, about an encoding that was left to the locale                       |
+| 3.14                   | io.DEFAULT_BUFFER_SIZE is 128 KiB; what fails in a finalizer is reported with the file's repr       |
+| 3.15                   | `read` of a size that no object has is an OverflowError; a buffer that is kept exported stays       |
 """
 import errno
 import io
@@ -174,6 +176,27 @@ class TestFinalizer(object):
     def test_error_in_a_finalizer_is_reported_in_dev_mode(self, any_impl):
         counts = self.run(any_impl, ["-X", "dev"])
         assert [count > 0 for count in counts] == [True] * 10
+
+
+MESSAGE = """
+class Fake(object):
+    _io_refs = 0
+    def _decref_socketios(self):
+        raise ZeroDivisionError("in the finalizer")
+
+sys.unraisablehook = lambda unraisable: print(unraisable.err_msg)
+stream = makefile(Fake(), "rb", 0)
+del stream
+import gc
+gc.collect()
+"""
+
+
+class TestFinalizerMessage(object):
+    @pytest.mark.skipif(VERSION < (3, 14) or PYPY, reason="before 3.14 the message tells no file")
+    def test_error_in_a_finalizer_is_reported_with_the_file(self, any_impl):
+        said = run_script(MESSAGE, any_impl).splitlines()
+        assert said[0].startswith("Exception ignored while finalizing file <")
 
 
 ENCODING = """
