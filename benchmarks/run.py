@@ -99,7 +99,7 @@ def main():
     result = {"environment": describe_environment(options.note), "rows": []}
     print(report.heading(result["environment"]))
     failed = []
-    for number in options.only or sorted(claims):
+    for number in sorted(options.only or claims):
         samples = options.samples and os.path.join(options.samples, claims[number] + ".json")
         try:
             rows = common.run(claims[number], options.fast, samples)
