@@ -33,9 +33,8 @@ MESSAGES = at_least({(2, 7): 0.8, (3, 0): 0.9})
 LATENCY = at_most({(2, 7): 1.25, (3, 0): 1.0})
 BULK = at_least({(2, 7): 0.8, (3, 0): 0.9})
 BULK_BESIDE_HOT = at_least(0.4)
-SHARE = at_least(
-    {(2, 7): 0.8, (3, 0): 0.9}
-)  # the computing thread's, beside readers that mostly wait
+# The computing thread's, beside readers that mostly wait.
+SHARE = at_least({(2, 7): 0.8, (3, 0): 0.9})
 
 PIECE = 65536
 

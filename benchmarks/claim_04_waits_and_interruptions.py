@@ -23,9 +23,8 @@ from streams import socket_pair
 
 CLAIM = 4
 WAIT = at_most(2.0)
-SOON = at_most(
-    2.0, enough=50.0
-)  # two steps of the peer and a half: it is chance when it comes within one
+# Two steps of the peer and a half: it is chance when it comes within one.
+SOON = at_most(2.0, enough=50.0)
 LINE = b"a line of a chat, as people write them..." + b"\r\n"
 
 

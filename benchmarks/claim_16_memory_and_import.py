@@ -12,9 +12,8 @@ from cases import MEGABYTE, Case, Scene, at_most
 
 CLAIM = 16
 STREAM = 0.5  # of the interpreter's bytes, at most
-KEPT = at_most(
-    1.1, enough=200.0
-)  # bytes of a message of 64: an object has 33 more, its place in a list 8, and so on
+# Bytes of a message of 64: an object has 33 more, its place in a list 8, and so on.
+KEPT = at_most(1.1, enough=200.0)
 IMPORT_MS = 5.0
 
 STREAMS = 50000

@@ -207,12 +207,8 @@ def in_words(row):
 TITLE = "Times as fast as the interpreter's own makefile"
 SUBTITLE = "Right of the line at 1x ours is faster; the axis is logarithmic."
 COLOURS = ["#8c510a", "#d8a13a", "#5ab4ac", "#01665e", "#2c4fa3", "#a0408f"]
-LABELS, PLOT, ROW, TOP = (
-    450,
-    460,
-    30,
-    96,
-)  # pixels: the widths of both, the height of a row, and where the first begins
+# Pixels: the widths of both, the height of a row, and where the first begins.
+LABELS, PLOT, ROW, TOP = 450, 460, 30, 96
 TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]
 
 
