@@ -1,6 +1,7 @@
 /* _makefile.c: the extension module backports.makefile._makefile. */
 #include "gil.h"
 #include "makefile.h"
+#include "paths.h"
 #include "socketio.h"
 #include "state.h"
 
@@ -96,7 +97,7 @@ PyDoc_STRVAR(module_doc, "The C implementation of backports.makefile.");
 PyMODINIT_FUNC
 init_makefile(void)
 {
-    PyObject *module = Py_InitModule3("_makefile", NULL, module_doc);
+    PyObject *module = Py_InitModule3("_makefile", path_methods(), module_doc);
 
     if (module != NULL) {
         (void)module_exec(module);
@@ -151,6 +152,7 @@ static struct PyModuleDef makefile_module = {
 PyMODINIT_FUNC
 PyInit__makefile(void)
 {
+    makefile_module.m_methods = path_methods();
     return PyModuleDef_Init(&makefile_module);
 }
 #endif

@@ -120,6 +120,7 @@ csocket_learn_class(csocket_knowledge *known, PyTypeObject *type)
     Py_ssize_t position = 0;
     size_t i;
 
+    COUNT_PATH(class_searched);
     while (PyDict_Next(type->tp_dict, &position, &key, &value)) {
         if (!Str_CheckExact(key)) {
             return 0; /* an odd key may change its mind about being the name */

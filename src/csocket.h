@@ -3,6 +3,7 @@
 #define BACKPORTS_MAKEFILE_CSOCKET_H
 
 #include "compat.h"
+#include "paths.h"
 
 /* The one switch of the direct path.  Elsewhere every operation calls the socket's own methods, until
    that was tested there: MSG_DONTWAIT has to be honoured by recv and by send. */
@@ -87,8 +88,11 @@ csocket_methods_are_inherited(csocket_knowledge *known, PyObject *object)
     if (!csocket_is_below_one_class(known, object)) {
         return type == known->type;
     }
-    return (known->unchanged_version != 0 && known->unchanged_version == class_version(type)) ||
-           csocket_learn_class(known, type);
+    if (known->unchanged_version != 0 && known->unchanged_version == class_version(type)) {
+        COUNT_PATH(class_remembered);
+        return 1;
+    }
+    return csocket_learn_class(known, type);
 }
 
 #endif

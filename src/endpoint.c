@@ -1,6 +1,8 @@
 /* endpoint.c: see endpoint.h. */
 #include "endpoint.h"
 
+#include "paths.h"
+
 /* ---- The look-up -------------------------------------------------------------------------------- */
 
 static inline PyObject *
@@ -253,6 +255,7 @@ endpoint_call(SocketIO *self, PyObject *sock, PyObject *method, PyObject *argume
 #else
     (void)sock;
 #endif
+    COUNT_PATH(method);
     for (;;) {
         PyObject *result = PyObject_CallOneArg(method, argument);
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "paths.h"
 #include "signals.h"
 
 static int
@@ -21,6 +22,7 @@ gil_check(makefile_state *state)
     PyObject *result;
 
     assert(!PyErr_Occurred());
+    COUNT_PATH(check);
     if (signals_raise_deferred(state) < 0) {
         return -1;
     }
@@ -64,6 +66,7 @@ gil_setup(void)
 PyThreadState *
 gil_release(void)
 {
+    COUNT_PATH(gil_given_up);
     __atomic_add_fetch(&gil_transfers_under_way, 1, __ATOMIC_RELAXED);
     return PyEval_SaveThread();
 }

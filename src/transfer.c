@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "gil.h"
+#include "paths.h"
 #include "signals.h"
 
 /* A larger send without a timeout is one call that waits: it nearly never fits, and if the connection is
@@ -93,6 +94,7 @@ transfer_attempt(transfer *self, int waits_in_call)
 {
     self->waits_in_call = waits_in_call;
     if (!waits_in_call && gil_is_kept(self->state, self->direction == DIRECTION_SEND)) {
+        COUNT_PATH(gil_kept);
         return system_call(self, MSG_DONTWAIT);
     }
     return system_call_without_gil(*self, waits_in_call ? 0 : MSG_DONTWAIT);
@@ -390,6 +392,7 @@ transfer_recv(makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t
 {
     transfer self = {state, csocket, DIRECTION_RECV, buffer, nbytes, history, 0, 0, 0};
 
+    COUNT_PATH(direct);
     if (nbytes == 0) {
         return 0;
     }
@@ -406,6 +409,7 @@ transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_s
     transfer self = {state, csocket, DIRECTION_SEND, (char *)buffer, nbytes, history, 0, 0, 0};
     Py_ssize_t sent;
 
+    COUNT_PATH(direct);
     if (FIELD_LOAD(history->error) != 0) {
         return raise_kept_error(state, history);
     }
