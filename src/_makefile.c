@@ -75,7 +75,7 @@ module_exec(PyObject *module)
 {
     makefile_state *state = state_of_module(module);
 
-    gil_setup();
+    gil_setup(state);
     if (state->backport_makefile == NULL &&
         (state_fill(state) < 0 || make_types(state, module) < 0)) {
         if (!HAVE_MODULE_STATE) {

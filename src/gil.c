@@ -56,11 +56,12 @@ watch_forks(void)
 }
 
 void
-gil_setup(void)
+gil_setup(makefile_state *state)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     (void)pthread_once(&once, watch_forks);
+    state->is_only_interpreter = is_only_interpreter();
 }
 
 PyThreadState *
@@ -81,8 +82,9 @@ gil_acquire(PyThreadState *thread)
 #else
 
 void
-gil_setup(void)
+gil_setup(makefile_state *state)
 {
+    (void)state;
 }
 
 #endif

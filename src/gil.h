@@ -84,7 +84,7 @@ gil_is_kept(const makefile_state *state, int sends)
 INTERNAL PyThreadState *gil_release(void);
 INTERNAL void gil_acquire(PyThreadState *thread);
 
-/* Once for the process, before all else; more often does no harm. */
-INTERNAL void gil_setup(void);
+/* For each module, before all else. */
+INTERNAL void gil_setup(makefile_state *state);
 
 #endif
