@@ -490,6 +490,32 @@ bytes_from_bytearray(PyObject *bytearray, Py_ssize_t nbytes)
 #endif
 }
 
+/* A size as the interpreter's own read() takes it from an object that is no plain int: 1; 0 if it would
+   refuse it; -1 with an exception.  2.7 takes what has `__int__`, but for floats, and not `__index__`. */
+static inline int
+size_argument(PyObject *object, Py_ssize_t *size)
+{
+#if PYTHON2
+    if (PyFloat_Check(object) || !PyNumber_Check(object)) {
+        return 0;
+    }
+    *size = PyInt_AsLong(object);
+#else
+    PyObject *index;
+
+    if (!PyIndex_Check(object)) {
+        return 0;
+    }
+    index = PyNumber_Index(object);
+    if (index == NULL) {
+        return -1;
+    }
+    *size = PyNumber_AsSsize_t(index, PyExc_OverflowError);
+    Py_DECREF(index);
+#endif
+    return *size == -1 && PyErr_Occurred() ? -1 : 1;
+}
+
 /* The exception of read(size) for a size that no bytes object can have is OverflowError from 3.15 on,
    which PyBytes_FromStringAndSize raises, and was MemoryError.  0, or -1 with that. */
 static inline int

@@ -184,9 +184,9 @@ endpoint_error_is(const makefile_state *state, PyObject *number, errno_source so
     }
     raised_take(&raised);
     raised_normalize(&raised);
-    if (source == BY_ERRNO) { /* the interpreter looks whether it is in a set */
+    if (source == BY_ERRNO) {
         value = PyObject_GetAttr(raised.value, state->str_errno_);
-        same = value == NULL || PyObject_Hash(value) == -1 ? -1 : 0;
+        same = value == NULL ? -1 : 0;
     }
     else if ((args = PyObject_GetAttrString(raised.value, "args")) == NULL) {
         same = -1;
@@ -195,8 +195,8 @@ endpoint_error_is(const makefile_state *state, PyObject *number, errno_source so
         value = Py_NewRef(PyTuple_GET_ITEM(args, 0));
     }
     Py_XDECREF(args);
-    if (value != NULL && same == 0) {
-        same = PyObject_RichCompareBool(value, number, Py_EQ);
+    if (value != NULL) { /* the interpreter looks whether it is in a set */
+        same = PyObject_Hash(value) == -1 ? -1 : PyObject_RichCompareBool(value, number, Py_EQ);
     }
     Py_XDECREF(value);
     raised_restore_as_context(&raised);

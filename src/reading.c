@@ -308,22 +308,11 @@ const char read_doc[] =
 static int
 parse_size(PyObject *const *args, Py_ssize_t nargs, Py_ssize_t *size)
 {
-    PyObject *index;
-
     *size = -1;
     if (nargs == 0 || (nargs == 1 && exact_int_as_ssize(args[0], size))) {
         return 1;
     }
-    if (nargs != 1 || !PyIndex_Check(args[0])) {
-        return 0;
-    }
-    index = PyNumber_Index(args[0]);
-    if (index == NULL) {
-        return -1;
-    }
-    *size = PyNumber_AsSsize_t(index, PyExc_OverflowError);
-    Py_DECREF(index);
-    return *size == -1 && PyErr_Occurred() ? -1 : 1;
+    return nargs == 1 ? size_argument(args[0], size) : 0;
 }
 
 /* The interpreter's own read, for arguments that it will refuse. */

@@ -515,6 +515,9 @@ OPERATIONS = [
     {"__getattribute__": lambda self, name: 1 / 0}, {"__del__": lambda self: 1 / 0}, {"flush": lambda self: 1 / 0},
     {"_timeout_occurred": hostile.Biting()}, {"read": lambda self, n=-1: 5}, {"_checkClosed": None}], ids=lambda odd: list(odd)[0])
 def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
+    if PY2 and "__getattribute__" in odd:
+        pytest.skip("nothing to compare with, and the twin looks up more than C")
+
     def run(implementation):
         def act(fake, buf):
             if isinstance(buf, bytearray):

@@ -224,7 +224,9 @@ def build(impl, fake, mode, buffering):
 
     io.BufferedRWPair = make_pair
     try:
-        fake.stream = impl.makefile(fake, mode, buffering)
+        # Of memory that nobody filled any byte may come: no encoding that could refuse it.
+        text = {} if "b" in mode else {"encoding": "latin-1"}
+        fake.stream = impl.makefile(fake, mode, buffering, **text)
     finally:
         io.BufferedRWPair = pair_type
     if fake.raw is None:
