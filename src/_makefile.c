@@ -1,11 +1,59 @@
-/* _makefile.c: the extension module backports.makefile._makefile. */
+/* _makefile.c: the extension module backports.makefile._makefile.
+
+   The package gives a socket, or an object that is like one, Python 3's makefile().  The Text and
+   Buffered objects are the interpreter's own; what is here is the raw stream under them, SocketIO,
+   and the function that puts them together.
+
+   The rooms, and the way of a byte through them.  Each calls those to its right and below, and none
+   calls back up, but for the sock's own methods in Python.
+
+       _makefile.c ----> makefile.c --> TextIOWrapper --> BufferedReader ...   (the interpreter's)
+       module, init      arguments,              |
+             |           composing               v
+             |               |      +--------- socketio.c ----------+   the type, closing, its life
+             |               |      |              |                |
+             |               |   reading.c     writing.c       reference.c   who counts open files
+             |               |      |              |
+             |               |      +- endpoint.c -+   direct, or the sock's own method?
+             |               |            |       |
+             |               |      direct|       |delegating
+             |               |            v       v
+             |               |      transfer.c   sock.recv_into(buffer), sock.send(buffer)
+             |               |       |   |   |
+             |               |   gil.c   |  signals.c
+             v               v           v
+          state.c: what is looked up once     csocket.c: the interpreter's C socket
+          compat.h: what differs between the Pythons
+
+   The two paths.  At every operation endpoint.c looks up `recv_into` or `send` on the sock, as
+   Python would.  If what comes back is the interpreter's own C method, its work is done directly on
+   the descriptor of the C socket that it is bound to: with a timeout that is one system call in the
+   place of two, and the GIL is kept for what is ready.  Otherwise what came back is called.  Nothing
+   about the sock is kept from one operation to the next, so nobody can tell the paths apart but by
+   speed; and a TLS socket, whose methods are its own, is never read past them.
+
+   Who owns what.
+
+       module <---- type SocketIO <---- stream ----> sock, the Python socket object
+         |                                |              |
+       state                              |              +-- its counter of open files: += 1 when
+         |                                |                  makefile() made the stream, and told
+         +-- borrowed by the stream, -----+                  once when it closes (reference.c)
+             which holds the module
+
+   A stream owns its sock until it is closed, and never the descriptor: to close that is the sock's
+   business, when it was asked to close and its last file is.
+
+   The GIL.  What does not wait keeps it, what waits gives it up, and every 32 operations the
+   interpreter looks whether anybody wants something: see gil.h. */
 #include "gil.h"
 #include "makefile.h"
 #include "paths.h"
 #include "socketio.h"
 #include "state.h"
 
-/* Registers `type` with the abstract class, if it is one that takes it: install() puts our own there. */
+/* Registers `type` with the abstract class, if it is one that takes it: install() puts our own
+   there. */
 static int
 register_with(const char *module_name, const char *name, PyObject *type)
 {
@@ -27,8 +75,8 @@ register_with(const char *module_name, const char *name, PyObject *type)
     return found == ATTR_ERROR ? -1 : 0;
 }
 
-/* isinstance() says yes to what programs ask for.  At every import: each interpreter has abstract classes
-   of its own. */
+/* isinstance() says yes to what programs ask for.  At every import: each interpreter has abstract
+   classes of its own. */
 static int
 register_type(const makefile_state *state)
 {
@@ -113,8 +161,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     return state == NULL ? 0 : state_traverse(state, visit, arg);
 }
 
-/* No m_clear: a stream that the collector took apart together with the module may still close itself.
-   The types' own clear breaks the cycle. */
+/* No m_clear: a stream that the collector took apart together with the module may still close
+   itself. The types' own clear breaks the cycle. */
 static void
 module_free(void *module)
 {

@@ -1,6 +1,8 @@
-/* compat.h: everything that differs between the Pythons, and the only place that looks at PY_VERSION_HEX.
+/* compat.h: everything that differs between the Pythons, and the only place that looks at
+   PY_VERSION_HEX.
 
-   Each shim names the version from which it can go.  The rest of src/ is written for the newest spelling. */
+   Each shim names the version from which it can go.  The rest of src/ is written for the newest
+   spelling. */
 #ifndef BACKPORTS_MAKEFILE_COMPAT_H
 #define BACKPORTS_MAKEFILE_COMPAT_H
 
@@ -19,7 +21,7 @@
 #include <windows.h>
 #endif
 
-/* ---- What a version can carry ---------------------------------------------------------------------------------- */
+/* ---- What a version can carry ---------------------------------------------------------------- */
 
 #if PY_VERSION_HEX >= 0x03090000
 #define HAVE_MODULE_STATE 1 /* a heap type keeps its module alive, and finds its state */
@@ -84,7 +86,7 @@
 #define SELDOM
 #endif
 
-/* ---- Spelling, 2 and 3 ----------------------------------------------------------------------------------------- */
+/* ---- Spelling, 2 and 3 ----------------------------------------------------------------------- */
 
 #if PYTHON2
 #define Str_InternFromString PyString_InternFromString
@@ -109,7 +111,8 @@
 #define SOCKET_ERROR_BASE PyExc_OSError
 #endif
 
-/* An int of exactly that type that fits: returns 1 and sets *value, else 0, never with an exception. */
+/* An int of exactly that type that fits: returns 1 and sets *value, else 0, never with an
+   exception. */
 static inline int
 exact_int_as_ssize(PyObject *object, Py_ssize_t *value)
 {
@@ -140,7 +143,7 @@ is_int(PyObject *object)
 #endif
 }
 
-/* ---- Names that are younger than some version ------------------------------------------------------------------ */
+/* ---- Names that are younger than some version ------------------------------------------------ */
 
 #if PY_VERSION_HEX < 0x030A0000 && !defined(Py_NewRef)
 static inline PyObject *
@@ -224,9 +227,9 @@ type_is_immutable(PyTypeObject *type)
 #endif
 }
 
-/* A number that changes with every change of a class that derives from a C type alone, and that no other
-   class ever has; 0 where there is none.  Up to 3.11 it is that of the class's dict (PEP 509): the type's own
-   is used again after sys._clear_type_cache(). */
+/* A number that changes with every change of a class that derives from a C type alone, and that no
+   other class ever has; 0 where there is none.  Up to 3.11 it is that of the class's dict (PEP
+   509): the type's own is used again after sys._clear_type_cache(). */
 static inline uint64_t
 class_version(PyTypeObject *type)
 {
@@ -250,7 +253,7 @@ class_version_of(PyTypeObject *type)
     return class_version(type);
 }
 
-#ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it there is a GIL, which guards the fields of an object */
+#ifndef Py_BEGIN_CRITICAL_SECTION /* 3.13; without it a GIL guards the fields of an object */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
 #endif
@@ -258,7 +261,7 @@ class_version_of(PyTypeObject *type)
 /* Documented and public in spite of its name. */
 #define bytes_resize _PyBytes_Resize
 
-/* ---- Errors and look-ups that tell "absent" ---------------------------------------------------------------------- */
+/* ---- Errors and look-ups that tell "absent" -------------------------------------------------- */
 
 /* PyErr_ExceptionMatches, which on 2.7 needs memory to tell, and says no where there is none. */
 static inline int
@@ -298,7 +301,7 @@ object_get_optional_attr(PyObject *object, PyObject *name, PyObject **value)
 #endif
 }
 
-/* ---- The exception in flight: taken, looked at, put back.  3.12 has one object for it. -------------------------- */
+/* ---- The exception in flight: taken, looked at, put back.  3.12 has one object for it. ------- */
 
 #if PY_VERSION_HEX >= 0x030C0000
 typedef struct {
@@ -425,7 +428,7 @@ report_finalizer_error(PyObject *object)
 #endif
 }
 
-/* ---- Where a Python function is, to tell one look of the interpreter from the next -------------- */
+/* ---- Where a Python function is, to tell one look of the interpreter from the next ----------- */
 
 /* The position in the code of a frame, the innermost one; -1 for none. */
 static inline int
@@ -449,17 +452,19 @@ frame_position(PyFrameObject *frame)
 #define EXPECT_INTERPRETER_CHECK() ((void)0)
 #endif
 
-/* From 3.13 on a thread that wants the GIL asks whoever has it.  Before, it asks its own interpreter
-   alone, so that those who share the GIL with others have to give it up by themselves. */
+/* From 3.13 on a thread that wants the GIL asks whoever has it.  Before, it asks its own
+   interpreter alone, so that those who share the GIL with others have to give it up by
+   themselves. */
 #if PY_VERSION_HEX >= 0x030D0000
 #define GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS 1
 #else
 #define GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS 0
 #endif
 
-/* ---- The clock ---------------------------------------------------------------------------------- */
+/* ---- The clock ------------------------------------------------------------------------------- */
 
-/* A monotonic clock of our own, in nanoseconds: a library that freezes Python's does not reach it. */
+/* A monotonic clock of our own, in nanoseconds: a library that freezes Python's does not reach
+   it. */
 static inline long long
 clock_ns(void)
 {
@@ -473,7 +478,7 @@ clock_ns(void)
 #endif
 }
 
-/* ---- The bytes that a readinto() put into a bytearray --------------------------------------------- */
+/* ---- The bytes that a readinto() put into a bytearray ---------------------------------------- */
 
 /* A new bytes object of the first nbytes, or NULL with an exception.  3.15 takes them out of the
    bytearray, and refuses to where it is exported. */
@@ -490,8 +495,9 @@ bytes_from_bytearray(PyObject *bytearray, Py_ssize_t nbytes)
 #endif
 }
 
-/* A size as the interpreter's own read() takes it from an object that is no plain int: 1; 0 if it would
-   refuse it; -1 with an exception.  2.7 takes what has `__int__`, but for floats, and not `__index__`. */
+/* A size as the interpreter's own read() takes it from an object that is no plain int: 1; 0 if it
+   would refuse it; -1 with an exception.  2.7 takes what has `__int__`, but for floats, and not
+   `__index__`. */
 static inline int
 size_argument(PyObject *object, Py_ssize_t *size)
 {
@@ -516,8 +522,8 @@ size_argument(PyObject *object, Py_ssize_t *size)
     return *size == -1 && PyErr_Occurred() ? -1 : 1;
 }
 
-/* The exception of read(size) for a size that no bytes object can have is OverflowError from 3.15 on,
-   which PyBytes_FromStringAndSize raises, and was MemoryError.  0, or -1 with that. */
+/* The exception of read(size) for a size that no bytes object can have is OverflowError from 3.15
+   on, which PyBytes_FromStringAndSize raises, and was MemoryError.  0, or -1 with that. */
 static inline int
 check_read_size(Py_ssize_t size)
 {
@@ -532,7 +538,7 @@ check_read_size(Py_ssize_t size)
     return 0;
 }
 
-/* ---- Methods that take positional arguments only: METH_FASTCALL as it is from 3.7 on ----------------------------- */
+/* ---- Methods that take positional arguments only: METH_FASTCALL as it is from 3.7 on --------- */
 
 #if PY_VERSION_HEX >= 0x03070000
 #define FASTCALL_PROTOTYPE(name) \
@@ -554,7 +560,8 @@ check_read_size(Py_ssize_t size)
 #endif
 #define FASTCALL_FUNCTION(name) ((PyCFunction)(void (*)(void))(name))
 
-/* A function in a slot: ISO C knows no way from a function pointer to `void *` but through an integer. */
+/* A function in a slot: ISO C knows no way from a function pointer to `void *` but through an
+   integer. */
 #define SLOT_FUNCTION(function) ((void *)(uintptr_t)(function))
 
 /* The name of an object's type, without the module that static C types carry in front. */
@@ -606,7 +613,7 @@ has_python_buffer(PyObject *object)
 #endif
 }
 
-/* ---- Types: a spec makes a heap type on 3, and fills a static type on 2.7 --------------------------------------- */
+/* ---- Types: a spec makes a heap type on 3, and fills a static type on 2.7 -------------------- */
 
 #if PYTHON2
 enum {
@@ -697,8 +704,8 @@ type_fill(PyTypeObject *type, const PyType_Spec *spec, PyTypeObject *base)
 }
 #endif
 
-/* A new reference to the type the spec describes, derived from `base` (NULL: object); NULL with an exception.  On 2.7 it is
-   `storage`, which lives as long as the process. */
+/* A new reference to the type the spec describes, derived from `base` (NULL: object); NULL with an
+   exception.  On 2.7 it is `storage`, which lives as long as the process. */
 static inline PyTypeObject *
 type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject *storage)
 {
@@ -727,8 +734,9 @@ type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeOb
     return (PyTypeObject *)type;
 }
 
-/* Frees the memory of an object whose fields are gone, and the reference that a heap type's instance holds to its type.
-   Up to 3.7 `subtype_dealloc` drops that reference itself when it called us for a subclass. */
+/* Frees the memory of an object whose fields are gone, and the reference that a heap type's
+   instance holds to its type. Up to 3.7 `subtype_dealloc` drops that reference itself when it
+   called us for a subclass. */
 static inline void
 object_free(PyObject *self, destructor own_dealloc)
 {
@@ -749,7 +757,8 @@ object_free(PyObject *self, destructor own_dealloc)
 #endif
 }
 
-/* Around the deallocation of an untracked container, so that a long chain of them is not taken apart by recursion. */
+/* Around the deallocation of an untracked container, so that a long chain of them is not taken
+   apart by recursion. */
 #if PY_VERSION_HEX >= 0x030E0000 /* the interpreter does it for every container */
 #define TRASHCAN_BEGIN(op, own_dealloc) {
 #define TRASHCAN_END(op) }
@@ -761,7 +770,8 @@ object_free(PyObject *self, destructor own_dealloc)
 #define TRASHCAN_END(op) Py_TRASHCAN_SAFE_END(op)
 #endif
 
-/* Runs `finalize` on an object whose count has reached zero.  -1: it was brought back to life, and stays. */
+/* Runs `finalize` on an object whose count has reached zero.  -1: it was brought back to life, and
+   stays. */
 static inline int
 object_finalize_from_dealloc(PyObject *self, destructor finalize)
 {

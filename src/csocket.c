@@ -1,7 +1,8 @@
 /* csocket.c: see csocket.h. */
 #include "csocket.h"
 
-/* Finds the C method `name` of the type.  NULL with an exception set if there is none that stays. */
+/* Finds the C method `name` of the type.  NULL with an exception set if there is none that
+   stays. */
 static PyMethodDef *
 find_method(PyTypeObject *type, PyTypeObject *descriptor_type, const char *name)
 {
@@ -45,8 +46,9 @@ find_methods(csocket_knowledge *known)
     return 0;
 }
 
-/* Does the field of a new C socket have what fileno() says, before and after this method, which ends
-   it?  What the method returns is given to `close`, if there is one.  1, 0, or -1 with an exception. */
+/* Does the field of a new C socket have what fileno() says, before and after this method, which
+   ends it?  What the method returns is given to `close`, if there is one.  1, 0, or -1 with an
+   exception. */
 static int
 field_follows(const csocket_knowledge *known, const char *method, PyObject *close)
 {
@@ -88,9 +90,9 @@ verify_field(const csocket_knowledge *known)
     return same;
 }
 
-/* Where the descriptor is: the first field of the object, as _socket's own methods take it.  A machine
-   that has no socket to look at gets no direct path; only want of memory, and what is no error, come
-   out. */
+/* Where the descriptor is: the first field of the object, as _socket's own methods take it.  A
+   machine that has no socket to look at gets no direct path; only want of memory, and what is no
+   error, come out. */
 static int
 find_descriptor(csocket_knowledge *known)
 {

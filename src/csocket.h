@@ -5,8 +5,8 @@
 #include "compat.h"
 #include "paths.h"
 
-/* The one switch of the direct path.  Elsewhere every operation calls the socket's own methods, until
-   that was tested there: MSG_DONTWAIT has to be honoured by recv and by send. */
+/* The one switch of the direct path.  Elsewhere every operation calls the socket's own methods,
+   until that was tested there: MSG_DONTWAIT has to be honoured by recv and by send. */
 #ifdef __linux__
 #define HAVE_DIRECT_PATH 1
 #else
@@ -51,9 +51,9 @@ csocket_descriptor(const csocket_knowledge *known, PyObject *csocket)
 #endif
 }
 
-/* Does the object derive from the C socket by one class of Python, with attributes found in Python's
-   usual way and none of its own, as a socket.socket does?  Then only that class can put something
-   before the C socket's methods. */
+/* Does the object derive from the C socket by one class of Python, with attributes found in
+   Python's usual way and none of its own, as a socket.socket does?  Then only that class can put
+   something before the C socket's methods. */
 static inline int
 csocket_is_below_one_class(const csocket_knowledge *known, PyObject *object)
 {
@@ -74,9 +74,10 @@ csocket_is_below_one_class(const csocket_knowledge *known, PyObject *object)
 /* csocket_methods_are_inherited for a class that is not the one remembered. */
 INTERNAL SELDOM int csocket_learn_class(csocket_knowledge *known, PyTypeObject *type);
 
-/* Are `recv_into` and `send` of this object what _socket.socket has under these names: is its class the C
-   socket's, or the one class below, without such names?  socket.socket is remembered by its version, which
-   changes with every change of it and is no other class's.  An exception is never set. */
+/* Are `recv_into` and `send` of this object what _socket.socket has under these names: is its class
+   the C socket's, or the one class below, without such names?  socket.socket is remembered by its
+   version, which changes with every change of it and is no other class's.  An exception is never
+   set. */
 static inline int
 csocket_methods_are_inherited(csocket_knowledge *known, PyObject *object)
 {

@@ -3,7 +3,7 @@
 
 #include "paths.h"
 
-/* ---- The look-up -------------------------------------------------------------------------------- */
+/* ---- The look-up ----------------------------------------------------------------------------- */
 
 static inline PyObject *
 method_name(const makefile_state *state, operation kind)
@@ -18,10 +18,11 @@ own_definition(const makefile_state *state, operation kind)
 }
 
 #if PYTHON2
-/* 2.7's socket.socket answers with a dummy once it is closed, while our file goes on: by the C socket
-   that we hold, but only if that is what the sock answered with while it was open.  One that encrypted
-   in methods of its own has lost them, and the dummy's error is right.  Takes the method that the sock
-   answered with, and returns the one to use: a new reference, or NULL with an exception. */
+/* 2.7's socket.socket answers with a dummy once it is closed, while our file goes on: by the C
+   socket that we hold, but only if that is what the sock answered with while it was open.  One that
+   encrypted in methods of its own has lost them, and the dummy's error is right.  Takes the method
+   that the sock answered with, and returns the one to use: a new reference, or NULL with an
+   exception. */
 static PyObject *
 python2_method(SocketIO *self, PyObject *sock, PyObject *method, operation kind)
 {
@@ -93,7 +94,7 @@ endpoint_learn(SocketIO *self, PyObject *sock)
 }
 #endif
 
-/* ---- The argument ------------------------------------------------------------------------------- */
+/* ---- The argument ---------------------------------------------------------------------------- */
 
 /* Sets the real method's exception for an argument whose `__buffer__`, in Python code, has refused,
    without asking that again: it speaks of the type alone. */
@@ -170,7 +171,7 @@ endpoint_find(endpoint *found, SocketIO *self, PyObject *sock, operation kind, P
     return buffer == NULL ? ENDPOINT_DIRECT : take_argument(found, self, sock, kind, buffer);
 }
 
-/* ---- The call ----------------------------------------------------------------------------------- */
+/* ---- The call -------------------------------------------------------------------------------- */
 
 int
 endpoint_error_is(const makefile_state *state, PyObject *number, errno_source source)
@@ -224,8 +225,8 @@ endpoint_error_result(SocketIO *self, operation kind)
 }
 
 #if RETRIES_DELEGATED_EINTR
-/* Has the sock's own timeout, if it tells one, passed since then?  A call that is made again waits for
-   all of it again, so that under a timer's signals it would never end. */
+/* Has the sock's own timeout, if it tells one, passed since then?  A call that is made again waits
+   for all of it again, so that under a timer's signals it would never end. */
 static int
 timeout_has_passed(const makefile_state *state, PyObject *sock, long long began_ns)
 {

@@ -22,9 +22,10 @@ typedef struct {
     Py_buffer view; /* Owned, if `has_view` */
 } endpoint;
 
-/* Looks up the sock's `recv_into` (for OPERATION_READ) or `send` exactly as Python would.  `buffer` is
-   the argument that it is for, or NULL.  An argument that the direct path cannot take is handed to the
-   method, so that its own result or error comes out.  endpoint_release() afterwards, in any case. */
+/* Looks up the sock's `recv_into` (for OPERATION_READ) or `send` exactly as Python would.  `buffer`
+   is the argument that it is for, or NULL.  An argument that the direct path cannot take is handed
+   to the method, so that its own result or error comes out.  endpoint_release() afterwards, in any
+   case. */
 INTERNAL endpoint_kind endpoint_find(endpoint *found, SocketIO *self, PyObject *sock,
                                      operation kind, PyObject *buffer);
 
@@ -37,19 +38,19 @@ endpoint_release(endpoint *found)
     Py_XDECREF(found->method);
 }
 
-/* method(argument) of the sock.  Its result, untouched; a new reference to None where its error says
-   that it would block; or NULL with its exception. */
+/* method(argument) of the sock.  Its result, untouched; a new reference to None where its error
+   says that it would block; or NULL with its exception. */
 INTERNAL PyObject *endpoint_call(SocketIO *self, PyObject *sock, PyObject *method,
                                  PyObject *argument, operation kind);
 
-/* What an operation comes to whose sock raised the exception that is set: a new reference to None for
-   "would block", or NULL with the exception.  A read that timed out has poisoned the stream. */
+/* What an operation comes to whose sock raised the exception that is set: a new reference to None
+   for "would block", or NULL with the exception.  A read that timed out has poisoned the stream. */
 INTERNAL PyObject *endpoint_error_result(SocketIO *self, operation kind);
 
 typedef enum { BY_ERRNO, BY_FIRST_ARGUMENT } errno_source;
 
-/* Is the exception that is set, and stays set, an error of the system with this number?  0 also where
-   looking at it raised another, which is set then. */
+/* Is the exception that is set, and stays set, an error of the system with this number?  0 also
+   where looking at it raised another, which is set then. */
 INTERNAL int endpoint_error_is(const makefile_state *state, PyObject *number, errno_source source);
 
 /* A new reference to an int for what a transfer returned, to None for "would block", or NULL. */

@@ -12,20 +12,21 @@
 
    So there are three rules.
 
-   1. What does not wait keeps the GIL, whatever the size of its buffer: a receive of what the kernel
-      has, and a send that the kernel takes.  A thread whose data is always ready is one that computes,
-      and shares as threads that compute do.
+   1. What does not wait keeps the GIL, whatever the size of its buffer: a receive of what the
+   kernel has, and a send that the kernel takes.  A thread whose data is always ready is one that
+   computes, and shares as threads that compute do.
 
    2. What waits gives the GIL up.  So does a send while another send is under way without it: where
       both ends are on one machine a send does the receiver's work as well, and threads that send to
       each other would stand in line for it.
 
    3. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
-      interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations of a
-      stream, and before each wait, we call a function of Python that does nothing.  That call is the
-      interpreter's own check: it gives the GIL up if another thread has asked for it, runs handlers of
-      signals and pending calls, raises asynchronous exceptions, and stops for the collector on a build
-      without a GIL.  It comes before anything is moved, so that an exception loses nothing.
+      interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations
+   of a stream, and before each wait, we call a function of Python that does nothing.  That call is
+   the interpreter's own check: it gives the GIL up if another thread has asked for it, runs
+   handlers of signals and pending calls, raises asynchronous exceptions, and stops for the
+   collector on a build without a GIL.  It comes before anything is moved, so that an exception
+   loses nothing.
 
    There is no clock in this, and no thread is woken or waited for: who wants the GIL asks the
    interpreter for it after its switch interval, and gets it at the next check. */
@@ -66,8 +67,8 @@ gil_check_next(unsigned char *operations)
 /* Atomic: the transfers of the process that are in a system call without the GIL. */
 INTERNAL extern int gil_transfers_under_way;
 
-/* May a call that does not wait keep the GIL?  Before 3.13 a thread of another interpreter cannot ask for
-   the GIL that it shares with this one: then it is given up each time. */
+/* May a call that does not wait keep the GIL?  Before 3.13 a thread of another interpreter cannot
+   ask for the GIL that it shares with this one: then it is given up each time. */
 static inline int
 gil_is_kept(const makefile_state *state, int sends)
 {

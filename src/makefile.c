@@ -4,7 +4,7 @@
 #include "socketio.h"
 #include "state.h"
 
-/* ---- The mode and the size of the buffer --------------------------------------------------------- */
+/* ---- The mode and the size of the buffer ----------------------------------------------------- */
 
 /* io.name: a new reference, or NULL with an exception.  It is looked up at every call, as the
    interpreter's own makefile does. */
@@ -26,8 +26,8 @@ typedef struct {
     int reading, writing, binary;
 } makefile_mode;
 
-/* set(mode) <= {"r", "w", "b"}, for anything that can be iterated.  0, or -1 with ValueError or what
-   iterating raised. */
+/* set(mode) <= {"r", "w", "b"}, for anything that can be iterated.  0, or -1 with ValueError or
+   what iterating raised. */
 static int
 check_mode(const makefile_state *state, PyObject *mode)
 {
@@ -74,7 +74,8 @@ parse_mode(const makefile_state *state, PyObject *mode, makefile_mode *parsed)
     return 0;
 }
 
-/* The size of the buffer in bytes, as an object: a new reference, or NULL with an exception.  *unbuffered tells that it is zero. */
+/* The size of the buffer in bytes, as an object: a new reference, or NULL with an exception.
+   *unbuffered: it is zero. */
 static PyObject *
 parse_buffering(const makefile_state *state, PyObject *io, PyObject *buffering, int *unbuffered)
 {
@@ -99,7 +100,7 @@ parse_buffering(const makefile_state *state, PyObject *io, PyObject *buffering, 
     return size;
 }
 
-/* ---- The stream ----------------------------------------------------------------------------------- */
+/* ---- The stream ------------------------------------------------------------------------------ */
 
 enum { ARG_SELF, ARG_MODE, ARG_BUFFERING, ARG_ENCODING, ARG_ERRORS, ARG_NEWLINE, N_ARGS };
 
@@ -209,8 +210,8 @@ compose(const makefile_state *state, PyObject *io, PyObject *raw, const makefile
     return text;
 }
 
-/* The work of backport_makefile(), with all arguments in place and held.  A new reference, or NULL with an exception set and the sock's
-   counter as it was. */
+/* The work of backport_makefile(), with all arguments in place and held.  A new reference, or NULL
+   with an exception set and the sock's counter as it was. */
 static PyObject *
 makefile(makefile_state *state, PyObject *const args[N_ARGS])
 {
@@ -237,7 +238,7 @@ makefile(makefile_state *state, PyObject *const args[N_ARGS])
     return stream;
 }
 
-/* ---- The callable: a function in C that binds as one in Python does, which a PyCFunction does not --- */
+/* ---- The callable: in C, but it binds as a function of Python does ------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -435,7 +436,8 @@ callable_string(PyObject *op, void *closure)
     return Str_FromString(closure);
 }
 
-/* The dict is there from the start: 2.7 and 3.6 have no public way to make it when it is asked for. */
+/* The dict is there from the start: 2.7 and 3.6 have no public way to make it when it is asked
+   for. */
 static PyObject *
 callable_dict(PyObject *op, void *unused)
 {

@@ -7,7 +7,8 @@
 /* Makes the type of the function.  A new reference, or NULL with an exception set. */
 INTERNAL PyTypeObject *makefile_type_new(PyObject *module);
 
-/* Makes the function, when the state has its type.  A new reference, or NULL with an exception set. */
+/* Makes the function, when the state has its type.  A new reference, or NULL with an exception
+   set. */
 INTERNAL PyObject *makefile_new(makefile_state *state);
 
 #endif

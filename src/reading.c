@@ -1,13 +1,13 @@
 /* reading.c: bytes out of the sock.
 
-   read and readall look `readinto` up as Python would, and readall `read`; they do its work in place
-   only if what comes back is our own C method. */
+   read and readall look `readinto` up as Python would, and readall `read`; they do its work in
+   place only if what comes back is our own C method. */
 #include "reading.h"
 
 #include "endpoint.h"
 
-/* A block of memory of this size or more may be a mapping of its own: one that was made so large and
-   then cut to a short message would keep the mapping, and a page at least. */
+/* A block of memory of this size or more may be a mapping of its own: one that was made so large
+   and then cut to a short message would keep the mapping, and a page at least. */
 #define MAPPED_NBYTES (128 * 1024)
 
 /* transfer_recv for this stream: a timeout poisons it. */
@@ -22,7 +22,7 @@ receive(SocketIO *self, PyObject *csocket, void *buffer, Py_ssize_t nbytes)
     return received;
 }
 
-/* ---- readinto ----------------------------------------------------------------------------------- */
+/* ---- readinto -------------------------------------------------------------------------------- */
 
 const char readinto_doc[] =
     "readinto($self, buffer, /)\n--\n\n"
@@ -64,7 +64,7 @@ stream_readinto(SocketIO *self, PyObject *buffer)
 
 METHOD_O(socketio_readinto, stream_readinto)
 
-/* ---- What read and readall collect -------------------------------------------------------------- */
+/* ---- What read and readall collect ----------------------------------------------------------- */
 
 /* Bytes that are received straight into the object that is returned. */
 typedef struct {
@@ -74,8 +74,8 @@ typedef struct {
 
 typedef enum { COLLECT_SOME, COLLECT_END, COLLECT_NONE, COLLECT_ERROR } collect_outcome;
 
-/* Makes room for nbytes more.  The room grows by half when it is renewed, so that all copies together
-   cost no more than a few.  0, or -1 with an exception. */
+/* Makes room for nbytes more.  The room grows by half when it is renewed, so that all copies
+   together cost no more than a few.  0, or -1 with an exception. */
 static int
 collected_reserve(collected *self, Py_ssize_t nbytes)
 {
@@ -122,7 +122,8 @@ collected_append(collected *self, PyObject *data)
     return COLLECT_SOME;
 }
 
-/* The bytes object of what was received, and no larger: a new reference, or NULL with an exception. */
+/* The bytes object of what was received, and no larger: a new reference, or NULL with an
+   exception. */
 static PyObject *
 collected_finish(collected *self)
 {
@@ -141,8 +142,8 @@ collected_finish(collected *self)
     return bytes;
 }
 
-/* The bytes that a readinto(scratch), which returned `count`, has put into the bytearray of nbytes: a
-   new reference, None for None, or NULL with an exception. */
+/* The bytes that a readinto(scratch), which returned `count`, has put into the bytearray of nbytes:
+   a new reference, None for None, or NULL with an exception. */
 static PyObject *
 bytes_from_readinto(PyObject *scratch, PyObject *count, Py_ssize_t nbytes)
 {
@@ -163,9 +164,9 @@ bytes_from_readinto(PyObject *scratch, PyObject *count, Py_ssize_t nbytes)
     return bytes_from_bytearray(scratch, used);
 }
 
-/* The bytes of one read of up to nbytes through a method that is not ours to look into: `recv_into` of
-   this sock, or, with sock NULL, somebody's `readinto`.  A new reference, to None if that gave None; or
-   NULL with an exception. */
+/* The bytes of one read of up to nbytes through a method that is not ours to look into: `recv_into`
+   of this sock, or, with sock NULL, somebody's `readinto`.  A new reference, to None if that gave
+   None; or NULL with an exception. */
 static PyObject *
 read_through(SocketIO *self, PyObject *sock, PyObject *method, Py_ssize_t nbytes)
 {
@@ -292,7 +293,7 @@ collect_read(SocketIO *self, collected *into)
     return outcome;
 }
 
-/* ---- read --------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 const char read_doc[] =
     "read($self, size=-1, /)\n--\n\n"
@@ -303,8 +304,8 @@ const char read_doc[] =
     "nothing is there.  Raises what readinto() raises, and MemoryError.\n"
     "**Source:** io.RawIOBase.read of CPython 3.15, Modules/_io/iobase.c.";
 
-/* The size that read() was given: 1; 0 where the interpreter's own has to judge the arguments; -1 with
-   an exception. */
+/* The size that read() was given: 1; 0 where the interpreter's own has to judge the arguments; -1
+   with an exception. */
 static int
 parse_size(PyObject *const *args, Py_ssize_t nargs, Py_ssize_t *size)
 {
@@ -379,7 +380,7 @@ held_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 FASTCALL_METHOD(socketio_read, held_read)
 
-/* ---- readall ------------------------------------------------------------------------------------ */
+/* ---- readall --------------------------------------------------------------------------------- */
 
 const char readall_doc[] =
     "readall($self, /)\n--\n\n"
@@ -402,7 +403,8 @@ stream_readall(SocketIO *self)
         outcome = collect_read(self, &into);
         if (outcome == COLLECT_ERROR &&
             endpoint_error_is(state, state->interrupted_errno, BY_ERRNO)) {
-            PyErr_Clear(); /* a fake's: the interpreter's own goes on after it here, and only here */
+            PyErr_Clear(); /* a fake's: the interpreter's own goes on after it here, and only here
+                            */
         }
         else if (outcome != COLLECT_SOME) {
             break;

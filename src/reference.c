@@ -1,23 +1,21 @@
 /* reference.c: see reference.h.
 
-   | the sock has                              | taken           | released                            |
-   | ----------------------------------------- | --------------- | ----------------------------------- |
-   | `_makefile_refs`, an int, and             |                 |                                     |
-   |   `_decref_socketios`                     | += 1            | `_decref_socketios()`               |
-   |   a `close` that counts it down           | += 1            | `close()`: 2.7's ssl.SSLSocket, old |
-   |                                           |                 | urllib3                             |
-   |   neither                                 | += 1            | -= 1                                |
-   | `_io_refs`                                | += 1            | `_decref_socketios()`               |
-   | both, and socket.socket's own             | `_io_refs` += 1 | `_decref_socketios()`, its own      |
-   |   `_decref_socketios`                     |                 |                                     |
-   | neither, but is a C socket or 2.7's own   | by being held   | by being dropped                    |
+   | the sock has                              | taken           | released | |
+   ----------------------------------------- | --------------- | -----------------------------------
+   | | `_makefile_refs`, an int, and             |                 | | |   `_decref_socketios` | +=
+   1            | `_decref_socketios()`               | |   a `close` that counts it down | += 1 |
+   `close()`: 2.7's ssl.SSLSocket, old | |                                           | | urllib3 |
+   |   neither                                 | += 1            | -= 1 | | `_io_refs` | += 1 |
+   `_decref_socketios()`               | | both, and socket.socket's own             | `_io_refs` +=
+   1 | `_decref_socketios()`, its own      | |   `_decref_socketios`                     | | | |
+   neither, but is a C socket or 2.7's own   | by being held   | by being dropped |
 
    What socket.socket's own `_decref_socketios` does for a plain socket.socket is done here, without
    calling a function of Python. */
 #include "reference.h"
 
-/* sock.name += step, in the words of Python: looked up, added, and set on the object itself.  `value`
-   is what the look-up gave, borrowed. */
+/* sock.name += step, in the words of Python: looked up, added, and set on the object itself.
+   `value` is what the look-up gave, borrowed. */
 static int
 counter_add(PyObject *sock, PyObject *name, PyObject *value, PyObject *step)
 {
@@ -28,7 +26,7 @@ counter_add(PyObject *sock, PyObject *name, PyObject *value, PyObject *step)
     return status;
 }
 
-/* ---- A plain socket.socket ---------------------------------------------------------------------- */
+/* ---- A plain socket.socket ------------------------------------------------------------------- */
 
 /* Does the sock count its files with socket.socket's own function, as it was at import, and with
    nothing in the place of what that uses?  Then nobody can tell who counted. */
@@ -87,8 +85,8 @@ close_if_closed(const makefile_state *state, PyObject *sock)
     return truth;
 }
 
-/* sock._io_refs += 1.  1 if that was done, 0 if it has to be done in the words of Python, -1 with an
-   exception. */
+/* sock._io_refs += 1.  1 if that was done, 0 if it has to be done in the words of Python, -1 with
+   an exception. */
 static int
 take_plainly(const makefile_state *state, PyObject *sock)
 {
@@ -101,7 +99,8 @@ take_plainly(const makefile_state *state, PyObject *sock)
     return set_plain_count(state, sock, count + 1) < 0 ? -1 : 1;
 }
 
-/* socket.socket._decref_socketios.  1 if that was done, 0 if it has to be called, -1 with an exception. */
+/* socket.socket._decref_socketios.  1 if that was done, 0 if it has to be called, -1 with an
+   exception. */
 static int
 release_plainly(const makefile_state *state, PyObject *sock)
 {
@@ -117,10 +116,10 @@ release_plainly(const makefile_state *state, PyObject *sock)
     return close_if_closed(state, sock) < 0 ? -1 : 1;
 }
 
-/* ---- Any other ---------------------------------------------------------------------------------- */
+/* ---- Any other ------------------------------------------------------------------------------- */
 
-/* Does the sock count its files as the interpreter's own socket.socket does, whatever else it has?  1, 0,
-   or -1 with an exception. */
+/* Does the sock count its files as the interpreter's own socket.socket does, whatever else it has?
+   1, 0, or -1 with an exception. */
 static int
 counts_as_socket(const makefile_state *state, PyObject *sock)
 {
@@ -136,8 +135,8 @@ counts_as_socket(const makefile_state *state, PyObject *sock)
     return found == ATTR_ERROR ? -1 : decref == state->socket_decref;
 }
 
-/* Is `_makefile_refs` with this value the counter to use?  Not if it is a mock's, that has everything, or
-   a subclass's of socket.socket that was written for 2.7. */
+/* Is `_makefile_refs` with this value the counter to use?  Not if it is a mock's, that has
+   everything, or a subclass's of socket.socket that was written for 2.7. */
 static int
 is_counter(const makefile_state *state, PyObject *sock, PyObject *value)
 {
@@ -170,8 +169,8 @@ find_release(const makefile_state *state, PyObject *sock, reference_kind *kind)
     return by_close < 0 ? -1 : 0;
 }
 
-/* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL: *kind is
-   then REFERENCE_NONE.  0, or -1 with an exception that a look-up raised. */
+/* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL:
+   *kind is then REFERENCE_NONE.  0, or -1 with an exception that a look-up raised. */
 static int
 find_counter(const makefile_state *state, PyObject *sock, reference_kind *kind, PyObject **value)
 {
@@ -200,7 +199,8 @@ counter_name(const makefile_state *state, reference_kind kind)
     return kind == REFERENCE_IO_REFS ? state->str_io_refs : state->str_makefile_refs;
 }
 
-/* Is it a socket of the interpreter's that stays open as long as somebody holds it?  1, 0, or -1. */
+/* Is it a socket of the interpreter's that stays open as long as somebody holds it?  1, 0, or
+   -1. */
 static int
 is_held_open(const makefile_state *state, PyObject *sock)
 {
@@ -268,7 +268,8 @@ reference_restore(makefile_state *state, PyObject *sock, reference_kind kind)
     raised_restore(&raised);
 }
 
-/* Calls the method of this name, if there is one.  1, 0 if there is none, or -1 with an exception. */
+/* Calls the method of this name, if there is one.  1, 0 if there is none, or -1 with an
+   exception. */
 static int
 call_if_there(PyObject *sock, PyObject *name)
 {

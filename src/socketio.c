@@ -10,7 +10,7 @@
 static PyObject *socketio_flush(PyObject *op, PyObject *unused);
 static PyObject *socketio_close(PyObject *op, PyObject *unused);
 
-/* ---- Being asked -------------------------------------------------------------------------------- */
+/* ---- Being asked ----------------------------------------------------------------------------- */
 
 static PyObject *
 refuse_closed_socket(void)
@@ -110,8 +110,9 @@ static METHOD_NOARGS(socketio_tell, stream_tell)
                  "**Source:** socket.SocketIO.fileno of CPython 3.15.");
 
 #if PYTHON2
-/* `fileno` is not among the methods that 2.7's socket.socket keeps on the instance: where that is closed,
-   the C socket that we hold is asked.  Takes the sock, and returns whom to ask: a new reference, or NULL. */
+/* `fileno` is not among the methods that 2.7's socket.socket keeps on the instance: where that is
+   closed, the C socket that we hold is asked.  Takes the sock, and returns whom to ask: a new
+   reference, or NULL. */
 static PyObject *
 python2_fileno_sock(SocketIO *self, PyObject *sock)
 {
@@ -181,10 +182,10 @@ socketio_reduce(PyObject *op, PyObject *unused)
     return NULL;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------ */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
-/* Marks the stream closed.  1 for the one caller that did it, who then owes the sock its release; 0 if it
-   was. */
+/* Marks the stream closed.  1 for the one caller that did it, who then owes the sock its release; 0
+   if it was. */
 static int
 claim_close(SocketIO *self)
 {
@@ -197,8 +198,8 @@ claim_close(SocketIO *self)
     return !was_closed;
 }
 
-/* Gives the reference on the sock back, and lets go of it.  0, or -1 with the sock's exception, and then
-   the sock is kept. */
+/* Gives the reference on the sock back, and lets go of it.  0, or -1 with the sock's exception, and
+   then the sock is kept. */
 static int
 release_sock(SocketIO *self)
 {
@@ -275,8 +276,8 @@ stream_close(SocketIO *self)
 
 static METHOD_NOARGS(socketio_close, stream_close)
 
-    /* Is there nothing that close() owes: was the stream never given a sock?  A `_sock` that raises is one:
-   close() will say so. */
+    /* Is there nothing that close() owes: was the stream never given a sock?  A `_sock` that raises
+   is one: close() will say so. */
     static int lacks_sock(SocketIO *self)
 {
     PyObject *sock;
@@ -326,8 +327,8 @@ close_for_good(SocketIO *self)
     return result == NULL ? -1 : 0;
 }
 
-/* Closes a stream that nobody refers to any more, as the interpreter's own finalizer does, and lets no
-   exception out. */
+/* Closes a stream that nobody refers to any more, as the interpreter's own finalizer does, and lets
+   no exception out. */
 static void
 socketio_finalize(PyObject *op)
 {
@@ -349,7 +350,7 @@ socketio_finalize(PyObject *op)
     raised_restore(&raised);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int
 socketio_traverse(PyObject *op, visitproc visit, void *arg)
@@ -441,8 +442,8 @@ mode_name(const makefile_state *state, int reading, int writing)
     return reading && writing ? state->str_rwb : writing ? state->str_wb : state->str_rb;
 }
 
-/* 2.7: holds the C socket of a sock that does not count its files, and learns which of its methods are
-   that one's own.  0, or -1 with an exception. */
+/* 2.7: holds the C socket of a sock that does not count its files, and learns which of its methods
+   are that one's own.  0, or -1 with an exception. */
 static int
 hold_csocket(SocketIO *self, PyObject *sock)
 {
@@ -457,7 +458,8 @@ hold_csocket(SocketIO *self, PyObject *sock)
     return 0;
 }
 
-/* The work of __init__, with its arguments held.  A stream that is made anew starts with no past. */
+/* The work of __init__, with its arguments held.  A stream that is made anew starts with no
+   past. */
 static int
 socketio_reset(SocketIO *self, PyObject *sock, PyObject *mode)
 {
@@ -519,7 +521,7 @@ socketio_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-/* ---- For backport_makefile ---------------------------------------------------------------------- */
+/* ---- For backport_makefile ------------------------------------------------------------------- */
 
 /* Makes a stream by the type's __init__, which somebody has put in the place of ours. */
 static SocketIO *
@@ -602,7 +604,7 @@ socketio_abandon(makefile_state *state, PyObject *raw, PyObject *sock)
     stream_set_field(self, &self->csocket, NULL);
 }
 
-/* ---- The type ----------------------------------------------------------------------------------- */
+/* ---- The type -------------------------------------------------------------------------------- */
 
 /* What `_sock` and its like are: attributes that any object can be put into. */
 typedef struct {
@@ -653,7 +655,8 @@ closed_getter(PyObject *op, void *unused)
     return PyBool_FromLong(FIELD_LOAD(((SocketIO *)op)->closed));
 }
 
-/* io's own close() marks a stream closed by giving it this attribute, and its presence is what the methods of io look for. */
+/* io's own close() marks a stream closed by giving it this attribute, and its presence is what the
+   methods of io look for. */
 static PyObject *
 iobase_closed_getter(PyObject *op, void *unused)
 {

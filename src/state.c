@@ -46,8 +46,9 @@ import_attribute(const char *module_name, const char *name)
     return value;
 }
 
-/* The module of this name of the interpreter that runs now: a new reference, or NULL with an exception.
-   Not by an import while it is there: 2.7's makes it anew when it gets no memory to look it up. */
+/* The module of this name of the interpreter that runs now: a new reference, or NULL with an
+   exception. Not by an import while it is there: 2.7's makes it anew when it gets no memory to look
+   it up. */
 static PyObject *
 find_module(PyObject *name)
 {
@@ -80,7 +81,7 @@ module_attribute(PyObject *module_name, PyObject *name)
     return value;
 }
 
-/* ---- Exceptions --------------------------------------------------------------------------------- */
+/* ---- Exceptions ------------------------------------------------------------------------------ */
 
 PyObject *
 state_timeout_error(const makefile_state *state)
@@ -161,7 +162,7 @@ state_is_python2_closed(PyObject *object)
 }
 #endif
 
-/* ---- Looking up --------------------------------------------------------------------------------- */
+/* ---- Looking up ------------------------------------------------------------------------------ */
 
 static int
 intern_names(makefile_state *state)
@@ -220,7 +221,8 @@ is_known_decref(const makefile_state *state, PyObject *function, PyObject *socke
 }
 #endif
 
-/* How socket.socket counts its files down.  What something else was put in the place of stays NULL. */
+/* How socket.socket counts its files down.  What something else was put in the place of stays
+   NULL. */
 static int
 find_socket_counter(makefile_state *state)
 {

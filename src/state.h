@@ -100,8 +100,8 @@ typedef struct {
    bases.  NULL with an exception when there is none any more. */
 INTERNAL makefile_state *state_of(PyTypeObject *type, destructor own_dealloc);
 
-/* The state of a module that is being made: 3.9 has one a module; before, there is one a process, as
-   _socket itself has there, since a module does not live as long as its streams. */
+/* The state of a module that is being made: 3.9 has one a module; before, there is one a process,
+   as _socket itself has there, since a module does not live as long as its streams. */
 INTERNAL makefile_state *state_of_module(PyObject *module);
 
 /* Looks everything up but the types, which others make.  0, or -1 with an exception. */
@@ -123,7 +123,8 @@ INTERNAL PyObject *state_io_module(const makefile_state *state);
 INTERNAL PyObject *state_timeout_error(const makefile_state *state);
 INTERNAL PyObject *state_unsupported_operation(const makefile_state *state);
 
-/* Is the exception that is set what the module `socket` has as `timeout` now?  1, 0, or -1 with another exception in its place. */
+/* Is the exception that is set what the module `socket` has as `timeout` now?  1, 0, or -1 with
+   another exception in its place. */
 INTERNAL int state_timeout_is_raised(const makefile_state *state);
 
 /* Raises socket.timeout("timed out"). */
@@ -133,11 +134,12 @@ INTERNAL void state_raise_timeout(const makefile_state *state);
 INTERNAL void state_raise_errno(const makefile_state *state, int number);
 
 #if PYTHON2
-/* Is the object a socket.socket of 2.7's, with its own way to stay open?  1, 0, or -1 with an exception. */
+/* Is the object a socket.socket of 2.7's, with its own way to stay open?  1, 0, or -1 with an
+   exception. */
 INTERNAL int state_is_python2_socket(const makefile_state *state, PyObject *object);
 
-/* Is it what such a one has in the place of its C socket once it is closed?  By name: this is asked at
-   exit too, when the module is gone. */
+/* Is it what such a one has in the place of its C socket once it is closed?  By name: this is asked
+   at exit too, when the module is gone. */
 INTERNAL int state_is_python2_closed(PyObject *object);
 #endif
 

@@ -1,7 +1,7 @@
 /* stream.h: the fields of a SocketIO, and what its methods ask of it before they work.
 
-   The exact type reads its C fields directly.  For a subclass, or an instance with attributes of its
-   own, each method asks through Python, so that what is overridden is honoured. */
+   The exact type reads its C fields directly.  For a subclass, or an instance with attributes of
+   its own, each method asks through Python, so that what is overridden is honoured. */
 #ifndef BACKPORTS_MAKEFILE_STREAM_H
 #define BACKPORTS_MAKEFILE_STREAM_H
 
@@ -115,12 +115,13 @@ stream_is_fit(const SocketIO *self, operation wanted)
     return 1;
 }
 
-/* stream_begin for a stream that is not plain, or not fit: asks as the interpreter's own does, in its
-   order, so that its words come out. */
+/* stream_begin for a stream that is not plain, or not fit: asks as the interpreter's own does, in
+   its order, so that its words come out. */
 INTERNAL SELDOM PyObject *stream_begin_by_name(SocketIO *self, operation wanted);
 
-/* An operation begins.  A new reference to the sock if the stream is open, has the direction, and no
-   read timed out; else NULL with the interpreter's own exception, or what its check raised (gil.h). */
+/* An operation begins.  A new reference to the sock if the stream is open, has the direction, and
+   no read timed out; else NULL with the interpreter's own exception, or what its check raised
+   (gil.h). */
 static inline PyObject *
 stream_begin(SocketIO *self, operation wanted)
 {
@@ -137,8 +138,8 @@ stream_begin(SocketIO *self, operation wanted)
     return sock != NULL ? sock : stream_begin_by_name(self, wanted);
 }
 
-/* After a read timed out no later one is tried: a part of a message may be lost.  Keeps the exception
-   that is set. */
+/* After a read timed out no later one is tried: a part of a message may be lost.  Keeps the
+   exception that is set. */
 INTERNAL void stream_poison(SocketIO *self);
 
 /* Is this our own C function, bound to this very stream? */

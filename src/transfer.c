@@ -4,8 +4,8 @@
        transfer_once          one attempt, and nearly always that is all
            transfer_attempt   the system call, with the GIL or without
            transfer_retry     after EAGAIN or EINTR: wait and try again
-               transfer_await what the socket's timeout says: would block, poll, or a call that waits
-       transfer_resume        the rest of a send of which a part was taken */
+               transfer_await what the socket's timeout says: would block, poll, or a call that
+   waits transfer_resume        the rest of a send of which a part was taken */
 #include "transfer.h"
 
 #if HAVE_DIRECT_PATH
@@ -16,15 +16,15 @@
 #include "paths.h"
 #include "signals.h"
 
-/* A larger send without a timeout is one call that waits: it nearly never fits, and if the connection is
-   lost meanwhile, the error stays with the socket for whoever uses it next. */
+/* A larger send without a timeout is one call that waits: it nearly never fits, and if the
+   connection is lost meanwhile, the error stays with the socket for whoever uses it next. */
 #define SEND_AT_ONCE_NBYTES 16384
 
 #define NS_PER_S 1000000000LL
 #define NS_PER_MS 1000000LL
 
-/* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends: its
-   time is up too, or a BufferedWriter would wait for the timeout twice. */
+/* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends:
+   its time is up too, or a BufferedWriter would wait for the timeout twice. */
 #define REST_NS (50 * NS_PER_MS)
 
 typedef enum { DIRECTION_RECV, DIRECTION_SEND } transfer_direction;
@@ -50,7 +50,8 @@ typedef struct {
 typedef enum {
     AWAIT_READY,       /* try again */
     AWAIT_IN_CALL,     /* there is no timeout: try again with a call that waits */
-    AWAIT_WOULD_BLOCK, /* the timeout is zero; or, after progress, the socket has an error to tell */
+    AWAIT_WOULD_BLOCK, /* the timeout is zero; or, after progress, the socket has an error to tell
+                        */
     AWAIT_TIMED_OUT,   /* the deadline has passed; no exception is set */
     AWAIT_INTERRUPTED, /* a signal came; its handlers were not run */
     AWAIT_ERROR        /* an exception is set; after progress it was put by */
@@ -100,8 +101,8 @@ transfer_attempt(transfer *self, int waits_in_call)
     return system_call_without_gil(*self, waits_in_call ? 0 : MSG_DONTWAIT);
 }
 
-/* The end of the time that the socket's timeout allows from `start_ns` on.  No timeout of Python 2 is
-   too odd for it: 1e300, infinity and NaN are the longest. */
+/* The end of the time that the socket's timeout allows from `start_ns` on.  No timeout of Python 2
+   is too odd for it: 1e300, infinity and NaN are the longest. */
 static long long
 deadline_after(long long start_ns, double timeout_s)
 {
@@ -124,7 +125,8 @@ waiting_since(const transfer *self, long long now_ns)
     return now_ns;
 }
 
-/* Reads the socket's timeout, and sets the deadline if there is to be one.  AWAIT_READY: it is set. */
+/* Reads the socket's timeout, and sets the deadline if there is to be one.  AWAIT_READY: it is
+   set. */
 static await_outcome
 begin_wait(transfer *self)
 {
@@ -177,11 +179,12 @@ poll_descriptor(const transfer *self, long long remaining_ns, int resuming)
     if (resuming && (pollfd.revents & (POLLERR | POLLHUP)) != 0) {
         return AWAIT_WOULD_BLOCK;
     }
-    return AWAIT_READY; /* also when it is time: then the attempt fails, and the next wait sees it */
+    return AWAIT_READY; /* also when it is time: then the attempt fails, and the next wait sees it
+                         */
 }
 
-/* Waits until the descriptor is worth another attempt, as the socket's timeout says.  `resuming`: some
-   bytes of a send were taken. */
+/* Waits until the descriptor is worth another attempt, as the socket's timeout says.  `resuming`:
+   some bytes of a send were taken. */
 static await_outcome
 transfer_await(transfer *self, int resuming)
 {
@@ -212,8 +215,8 @@ transfer_await(transfer *self, int resuming)
     return poll_descriptor(self, self->deadline_ns - now_ns, resuming);
 }
 
-/* Sets the exception for an errno.  After progress it is kept for the stream's next transfer, if the
-   kernel will not tell it again. */
+/* Sets the exception for an errno.  After progress it is kept for the stream's next transfer, if
+   the kernel will not tell it again. */
 static Py_ssize_t
 fail(const transfer *self, int error, int resuming)
 {
@@ -313,8 +316,8 @@ begins_with_waiting(const transfer *self)
     return timeout == NULL ? -1 : timeout == Py_None;
 }
 
-/* Moves something once: what transfer_retry returns.  Nearly always the first attempt does, for which
-   all of *self can stay in registers: what goes on works on a copy. */
+/* Moves something once: what transfer_retry returns.  Nearly always the first attempt does, for
+   which all of *self can stay in registers: what goes on works on a copy. */
 static inline Py_ssize_t
 transfer_once(transfer *self)
 {

@@ -35,9 +35,9 @@ buffer_nbytes(PyObject *buffer)
     return -1;
 }
 
-/* write() for a sock that has no `send`: sendall(buffer), and then all of it was taken.  It is never
-   called again, since how much went out before an error is unknown.  What is no buffer is for sendall to
-   refuse. */
+/* write() for a sock that has no `send`: sendall(buffer), and then all of it was taken.  It is
+   never called again, since how much went out before an error is unknown.  What is no buffer is for
+   sendall to refuse. */
 static PyObject *
 write_by_sendall(SocketIO *self, PyObject *sendall, PyObject *buffer)
 {
@@ -59,8 +59,8 @@ write_by_sendall(SocketIO *self, PyObject *sendall, PyObject *buffer)
     return Int_FromSsize_t(nbytes);
 }
 
-/* Has the sock no `send` at all?  Not if there is one that is not ready, as before a handshake; and a
-   socket of the interpreter's has one.  1, 0, or -1 with an exception. */
+/* Has the sock no `send` at all?  Not if there is one that is not ready, as before a handshake; and
+   a socket of the interpreter's has one.  1, 0, or -1 with an exception. */
 static int
 lacks_send(const makefile_state *state, PyObject *sock)
 {
