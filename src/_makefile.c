@@ -28,7 +28,7 @@
    The two paths.  At every operation endpoint.c looks up `recv_into` or `send` on the sock, as
    Python would.  If what comes back is the interpreter's own C method, its work is done directly on
    the descriptor of the C socket that it is bound to: with a timeout that is one system call in the
-   place of two, and the GIL is kept for what is ready.  Otherwise what came back is called.  Nothing
+   place of two, and the GIL is kept for what is ready.  Otherwise that is called.  Nothing
    about the sock is kept from one operation to the next, so nobody can tell the paths apart but by
    speed; and a TLS socket, whose methods are its own, is never read past them.
 

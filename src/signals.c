@@ -3,8 +3,6 @@
 
 #include <pythread.h>
 
-#include "gil.h"
-
 static struct {
     int due;               /* atomic; written by the main thread alone, as all of this */
     unsigned long thread;  /* the main thread */
@@ -66,7 +64,7 @@ signals_raise_deferred(makefile_state *state)
 }
 
 int
-signals_serve_deferring(makefile_state *state, unsigned char *operations)
+signals_serve_deferring(makefile_state *state)
 {
     raised_exception older;
 
@@ -80,7 +78,6 @@ signals_serve_deferring(makefile_state *state, unsigned char *operations)
     deferred.frame = PyEval_GetFrame();
     deferred.position = frame_position(deferred.frame);
     STORE(deferred.due, 1);
-    gil_check_next(operations);
     (void)Py_AddPendingCall(raise_elsewhere,
                             NULL); /* without room the stream's next operation tells */
     raised_drop(&older);

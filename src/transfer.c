@@ -101,6 +101,18 @@ transfer_attempt(transfer *self, int waits_in_call)
     return system_call_without_gil(*self, waits_in_call ? 0 : MSG_DONTWAIT);
 }
 
+/* Runs the handlers of signals after progress.  1 if one of them raised: the next operation of the
+   stream tells it. */
+static int
+serve_signals_later(const transfer *self)
+{
+    if (!signals_serve_deferring(self->state)) {
+        return 0;
+    }
+    gil_check_next(&self->history->operations);
+    return 1;
+}
+
 /* The end of the time that the socket's timeout allows from `start_ns` on.  No timeout of Python 2
    is too odd for it: 1e300, infinity and NaN are the longest. */
 static long long
@@ -191,7 +203,7 @@ transfer_await(transfer *self, int resuming)
     long long now_ns;
 
     if (resuming) {
-        if (signals_serve_deferring(self->state, &self->history->operations)) {
+        if (serve_signals_later(self)) {
             return AWAIT_ERROR;
         }
     }
@@ -258,7 +270,7 @@ transfer_retry(transfer *self, int error, int resuming)
 
         if (error == EINTR) {
             if (resuming) {
-                (void)signals_serve_deferring(self->state, &self->history->operations);
+                (void)serve_signals_later(self);
                 return TRANSFER_ERROR;
             }
             if (PyErr_CheckSignals() < 0) {
@@ -351,7 +363,7 @@ transfer_resume(transfer self, Py_ssize_t sent)
 
         if (self.waits_in_call) {
             /* Less than all: a signal came, or the socket has an error to tell. */
-            (void)signals_serve_deferring(self.state, &self.history->operations);
+            (void)serve_signals_later(&self);
             return sent;
         }
         self.buffer = buffer + sent;
