@@ -1,6 +1,6 @@
-/* embedding CODE: runs CODE in the main interpreter, in a second one and in the main one again; then,
-   after Py_Finalize and Py_Initialize, in a new main one and in a second one there.  Exit status 0:
-   each ran without an exception. */
+/* embedding CODE: runs CODE in the main interpreter, in a second one and in the main one again;
+   then, after Py_Finalize and Py_Initialize, in a new main one and in a second one there.  Exit
+   status 0: each ran without an exception. */
 #include <stdio.h>
 
 typedef struct thread_state thread_state;
