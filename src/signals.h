@@ -10,8 +10,8 @@
 
 #include "state.h"
 
-/* Runs the handlers of signals that came.  Returns 1 if one of them raised, which is put by; else 0.
-   No exception is set afterwards. */
+/* Runs the handlers of signals that came.  Returns 1 if one of them raised, which is put by; else
+   0.  No exception is set afterwards. */
 INTERNAL int signals_serve_deferring(makefile_state *state);
 
 /* Raises what was put by in this thread and interpreter.  0 if there is none, -1 with the

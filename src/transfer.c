@@ -234,6 +234,7 @@ fail(const transfer *self, int error, int resuming)
 {
     if (resuming) {
         if (is_told_once(error)) {
+            FIELD_STORE(self->history->csocket, self->csocket);
             FIELD_STORE(self->history->error, error);
         }
     }
@@ -247,6 +248,7 @@ static Py_ssize_t
 time_out(const transfer *self, int resuming)
 {
     if (resuming) {
+        FIELD_STORE(self->history->csocket, self->csocket);
         FIELD_STORE(self->history->stalled_ns, self->idle_ns);
         FIELD_STORE(self->history->ended_ns, clock_ns());
     }
@@ -392,6 +394,18 @@ raise_kept_error(makefile_state *state, transfer_history *history)
     return TRANSFER_ERROR;
 }
 
+/* The errno that is kept for this C socket, or 0.  Of another, which the stream had before, nothing
+   is kept. */
+static inline int
+kept_error(transfer_history *history, PyObject *csocket)
+{
+    if (FIELD_LOAD(history->csocket) != csocket) {
+        FIELD_STORE(history->error, 0);
+        FIELD_STORE(history->stalled_ns, 0);
+    }
+    return FIELD_LOAD(history->error);
+}
+
 /* A receive while an error is kept: what came before the error is read first. */
 SELDOM static Py_ssize_t
 recv_before_error(const transfer *self)
@@ -414,7 +428,7 @@ transfer_recv(makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t
     if (FIELD_LOAD(history->stalled_ns) != 0) {
         FIELD_STORE(history->stalled_ns, 0); /* a program that reads does not send the rest */
     }
-    return FIELD_LOAD(history->error) == 0 ? transfer_once(&self) : recv_before_error(&self);
+    return kept_error(history, csocket) == 0 ? transfer_once(&self) : recv_before_error(&self);
 }
 
 Py_ssize_t
@@ -425,7 +439,7 @@ transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_s
     Py_ssize_t sent;
 
     COUNT_PATH(direct);
-    if (FIELD_LOAD(history->error) != 0) {
+    if (kept_error(history, csocket) != 0) {
         return raise_kept_error(state, history);
     }
     sent = transfer_once(&self);

@@ -18,6 +18,7 @@ typedef struct {
     /* A send returned a part of its bytes when its timeout had passed. */
     long long stalled_ns; /* monotonic: since when no byte was taken; 0: there is no such send */
     long long ended_ns;   /* monotonic: when it returned */
+    PyObject *csocket;    /* Borrowed, only compared: whose this is */
     int error;            /* an errno that the kernel tells once, met after some bytes were sent */
     unsigned char operations; /* since the interpreter's last check: see gil.h */
 } transfer_history;
