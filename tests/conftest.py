@@ -53,6 +53,10 @@ if hasattr(socket, "SocketIO"):
     INTERPRETER.append(Implementation("interpreter", socket.SocketIO, socket.socket.makefile))
 
 
+# C was built without its way to the descriptor: what is special about that is not to be had.
+NO_DIRECT_PATH = "-U__linux__" in os.environ.get("CFLAGS", "") or not sys.platform.startswith("linux")
+
+
 def get_name(implementation):
     return implementation.name
 
@@ -69,6 +73,8 @@ def pytest_collection_modifyitems(config, items):
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         runs_on = [value.name for value in values if isinstance(value, Implementation)]
         (chosen if set(runs_on) <= set(wanted) else others).append(item)
+        if NO_DIRECT_PATH and item.get_closest_marker("direct_path") and runs_on in ([], ["c"]):
+            item.add_marker(pytest.mark.skip(reason="C was built without the direct path"))
     items[:] = chosen
     config.hook.pytest_deselected(items=others)
 

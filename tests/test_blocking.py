@@ -231,6 +231,7 @@ class TestRead(object):
         with pytest.raises(socket.timeout):
             raw.readinto(bytearray(4))
 
+    @pytest.mark.direct_path
     def test_non_blocking_read_on_a_descriptor_made_blocking_behind_its_back_gives_none(self, impl, unix_pair):
         # The interpreter's own hangs here: it relies on the descriptor.
         ours = unix_pair[0]
@@ -441,6 +442,7 @@ class TestWrite(object):
     """`write` goes on until all is taken; it returns how much went out, and fails only if nothing did."""
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
+    @pytest.mark.direct_path
     def test_write_of_more_than_fits_sends_all(self, impl, unix_pair, timeout):
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -459,6 +461,7 @@ class TestWrite(object):
         assert raw.write(b"x") is None
         assert drain(peer) == BIG[:count]
 
+    @pytest.mark.direct_path
     def test_non_blocking_write_on_a_descriptor_made_blocking_behind_its_back_returns_none(self, impl, unix_pair):
         # The interpreter's own hangs here: it relies on the descriptor.
         ours = unix_pair[0]
@@ -494,6 +497,7 @@ class TestWrite(object):
             raw.write(BIG[count:])
         assert drain(peer) == BIG[:count]
 
+    @pytest.mark.direct_path
     def test_timed_write_counts_the_timeout_for_the_whole_and_not_for_each_send(self, impl, unix_pair):
         ours, peer = unix_pair
         ours.settimeout(0.1)
@@ -517,6 +521,7 @@ class TestWrite(object):
         assert 0.09 < lasted < 5
         assert b"".join(received) + drain(peer) == data[:count]
 
+    @pytest.mark.direct_path
     def test_timed_write_waits_for_room_and_goes_on(self, impl, unix_pair):
         ours, peer = unix_pair
         ours.settimeout(HANGING)
@@ -528,6 +533,7 @@ class TestWrite(object):
         assert received.get() == BIG
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
+    @pytest.mark.direct_path
     def test_peer_gone_after_progress_write_returns_what_went_out_then_raises(self, impl, unix_pair, timeout):
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -799,6 +805,7 @@ class TestSignals(object):
                 raw.read(4)
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
+    @pytest.mark.direct_path
     def test_signal_after_progress_write_returns_the_count_before_the_handler_runs(self, c_impl, unix_pair, timeout):
         # Documented limit of the twin: handlers run inside its write, and one that raises loses the count.
         ours, peer = unix_pair
@@ -811,6 +818,7 @@ class TestSignals(object):
         assert drain(peer) == BIG[:counts[0]]
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
+    @pytest.mark.direct_path
     def test_signal_after_progress_of_a_waiting_write_ends_it_at_once(self, c_impl, unix_pair, timeout):
         # As above, but here the call that waits has made progress itself, so it ends with a count and not with EINTR.
         ours, peer = unix_pair
@@ -1014,6 +1022,7 @@ class TestLock(object):
         assert not won
 
     @pytest.mark.parametrize("timeout", [None, 0, HANGING])
+    @pytest.mark.direct_path
     def test_small_ready_reads_and_writes_keep_the_gil(self, c_impl, unix_pair, waiting_thread, timeout):
         # The interpreter's own methods, which the twin calls, give it up.
         ours, peer = unix_pair
@@ -1049,6 +1058,7 @@ os.access("MARK-END", 0)
 
 
 @pytest.mark.skipif(PYPY, reason="PyPy polls twice, in the twin and in its own methods")
+@pytest.mark.direct_path
 def test_ready_read_and_write_with_a_timeout_are_one_system_call(any_impl, tmpdir):
     log = tmpdir.join("strace")
     prefix = ["strace", "-f", "-q", "-o", str(log), "-e", "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,faccessat2"]

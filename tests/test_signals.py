@@ -126,6 +126,7 @@ def test_write_when_handler_raises_before_progress_sends_nothing(any_impl, pair,
     assert drain(peer) == (b"again" if buffering == 0 else b"message")
 
 
+@pytest.mark.direct_path
 def test_write_when_signal_comes_after_progress_tells_how_much_went_out(c_impl, pair, timeout, interrupting):
     ours, peer = pair
     ours.settimeout(timeout)
@@ -158,6 +159,7 @@ def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(c_impl, p
     assert received + reader.result() == message
 
 
+@pytest.mark.direct_path
 def test_read_when_signal_comes_just_before_its_wait_does_not_wait(any_impl, pair, timeout, watchdog):
     ours, peer = pair
     ours.settimeout(timeout)
