@@ -85,14 +85,20 @@ class Python(object):
             if subprocess.call(command, stdout=log, stderr=log, cwd=cwd, env=env) != 0:
                 raise Failed(what)
 
+    def needed_virtualenv(self):
+        """The requirement that makes its environment; None where it can do that by itself."""
+        if self.version < [3, 10]:
+            return "virtualenv<20.22"  # the last for 2.7 and 3.6; it brings a newer pip than they have
+        return None if can_run(self.command, "-c", "import ensurepip, venv") else "virtualenv"
+
     def make_environment(self):
         self.state = "environment"
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.version >= [3, 10] and can_run(self.command, "-c", "import ensurepip, venv"):
+        needed = self.needed_virtualenv()
+        if needed is None:
             return self.run("venv made no environment", self.command, "-m", "venv", self.folder)
-        # The last one that knows 2.7 and 3.6; it brings a newer pip than those have.
         self.run("virtualenv made no environment", sys.executable, "-m", "virtualenv", "-q",
-                 "-p", self.command, self.folder, path=os.path.join(PLACE, "virtualenv"))
+                 "-p", self.command, self.folder, path=os.path.join(PLACE, needed.replace("<", "-")))
 
     def install(self, sdist):
         self.state = "installs"
@@ -287,7 +293,8 @@ def main(arguments):
     pythons, missing = find_all(names)
     print("Testing on %s: a few minutes for each." % ", ".join(python.full for python in pythons))
     sys.stdout.flush()
-    put_beside(os.path.join(PLACE, "virtualenv"), "virtualenv<20.22")
+    for needed in {python.needed_virtualenv() for python in pythons} - {None}:
+        put_beside(os.path.join(PLACE, needed.replace("<", "-")), needed)
     sdist = make_sdist()
 
     for python in pythons:
