@@ -95,9 +95,13 @@ class Interruption(Exception):
     pass
 
 
+NEVER = 4.0  # seconds: longer than any peer here goes on
+
+
 def exception_after(serve, operation):
     """Seconds until an asynchronous exception is raised in a thread that does operation(sock)."""
     raised = []
+    start = clock()
 
     def run():
         try:
@@ -105,7 +109,7 @@ def exception_after(serve, operation):
                 operation(sock)
             except EnvironmentError:  # the peer has closed: too late
                 pass
-            while True:
+            while clock() < start + NEVER:
                 time.sleep(0.001)
         except Interruption:
             raised.append(clock())
@@ -118,7 +122,7 @@ def exception_after(serve, operation):
         start = clock()
         ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(Interruption))
         thread.join()
-    return raised[0] - start
+    return raised[0] - start if raised else NEVER
 
 
 def pending_call_after(serve, operation):
