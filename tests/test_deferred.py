@@ -1,0 +1,192 @@
+"""What a handler of a signal raises during a write that has sent something, and where it comes out.
+
+The calls are made by one loop in C, in which the interpreter does not look at anything.
+"""
+
+import functools
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+import weakref
+
+import pytest
+
+import harness
+import signals
+from running import watchdog  # noqa: F401 - a fixture
+
+PYPY = hasattr(sys, "pypy_version_info")
+BIG = b"x" * (1 << 23)
+
+pytestmark = [
+    pytest.mark.usefixtures("watchdog"),
+    pytest.mark.skipif(PYPY or harness.SOCKET_CALLS is None, reason="of the C extension, and /proc"),
+]
+
+
+class Interrupt(Exception):
+    """What the handler raises; each is different."""
+
+
+@pytest.fixture
+def raised():
+    """Weak references to what the handler of SIGUSR1 has raised."""
+    references = []
+
+    def make():
+        error = Interrupt()
+        references.append(weakref.ref(error))
+        return error
+
+    def handler(signum, frame):
+        raise make()
+
+    old = signal.signal(signal.SIGUSR1, handler)
+    yield references
+    signal.signal(signal.SIGUSR1, old)
+
+
+@pytest.fixture
+def interrupting(raised):
+    """A function that sends a signal each time that this thread is blocked, so many times."""
+    main, workers = harness.get_native_id(), []
+
+    def send(times):
+        for number in range(times):
+            harness.wait_until(lambda: len(raised) == number and harness.is_blocked(main))
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    yield lambda times: workers.append(harness.Worker(send, times))
+    for worker in workers:
+        worker.result()
+
+
+def get_blocking_descriptor(native_id):
+    """That of the socket on which a thread of ours waits, or None."""
+    with open("/proc/self/task/%d/syscall" % native_id) as file:
+        call = file.read().split()
+    if len(call) > 1 and int(call[0]) in harness.SOCKET_CALLS:
+        return int(call[1], 16)
+
+
+def call_in_c(results, *calls):
+    """Make the calls, of a callable and its arguments each, and append what they return."""
+    made = [functools.partial(*call) for call in calls]
+    results.extend(map(functools.partial.__call__, made))
+
+
+@pytest.fixture
+def streams(c_impl, closing):
+    """A function that makes a stream for writing and its peer."""
+
+    def make():
+        ours, peer = map(closing, socket.socketpair())
+        return c_impl.makefile(ours, "wb", 0), peer
+
+    return make
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_exception_put_by_in_a_loop_in_c_comes_with_the_next_operation(
+    streams, interrupting, timeout
+):
+    raw, peer = streams()
+    raw._sock.settimeout(timeout)
+    results = []
+    interrupting(1)
+    with pytest.raises(Interrupt):
+        call_in_c(results, (raw.write, BIG), (peer.recv, 1 << 20), (raw.write, b"more"))
+    assert len(results) == 2
+    assert results[0] < len(BIG)
+    assert b"more" not in results[1]
+    assert raw.write(b"") == 0
+
+
+def test_exception_put_by_is_not_raised_in_another_thread(c_impl, streams, interrupting, closing):
+    raw, _ = streams()
+    ours, peer = map(closing, socket.socketpair())
+    peer.sendall(b"x" * 64)
+    ready = c_impl.makefile(ours, "rb", 0)
+    written, read = threading.Lock(), threading.Lock()
+    written.acquire()
+    read.acquire()
+
+    def read_much():
+        with written:
+            try:
+                for _ in range(64):  # among which are checks
+                    ready.read(1)
+            finally:
+                read.release()
+
+    results = []
+    reader = harness.Worker(read_much)
+    interrupting(1)
+    with pytest.raises(Interrupt):
+        call_in_c(results, (raw.write, BIG), (written.release,), (read.acquire,))
+        signals.let_deferred_come()
+    reader.result()
+    assert 0 < results[0] < len(BIG)
+
+
+@pytest.mark.skipif(not (3, 9) <= sys.version_info < (3, 13), reason="needs _xxsubinterpreters")
+def test_exception_put_by_is_not_raised_in_another_interpreter(streams, interrupting, closing):
+    import _xxsubinterpreters as interpreters
+
+    raw, _ = streams()
+    ours, peer = map(closing, socket.socketpair())
+    peer.sendall(b"x" * 64)
+    other = interpreters.create()
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    interpreters.run_string(
+        other,
+        "import os, sys; sys.path[:0] = %r.split(os.pathsep)\n"
+        "import socket\n"
+        "from backports.makefile._makefile import SocketIO\n"
+        "raw = SocketIO(socket.socket(fileno=%d), 'r')" % (path, os.dup(ours.fileno())),
+    )
+    script = "for _ in range(64): raw.read(1)"
+    results = []
+    interrupting(1)
+    try:
+        with pytest.raises(Interrupt):
+            call_in_c(results, (raw.write, BIG), (interpreters.run_string, other, script))
+            signals.let_deferred_come()
+    finally:
+        interpreters.run_string(other, "raw._sock.close(); raw.close()")
+        interpreters.destroy(other)
+    assert 0 < results[0] < len(BIG)
+    assert len(results) == 2
+
+
+def test_older_of_two_exceptions_put_by_is_let_go(streams):
+    """The handler is in C: one in Python would be where the interpreter raises the first."""
+
+    def count():
+        gc.collect()
+        return sum(type(each) is KeyboardInterrupt for each in gc.get_objects())
+
+    def interrupt():
+        for stream in first, second:
+            harness.wait_until(lambda: get_blocking_descriptor(main) == stream.fileno())
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    main = harness.get_native_id()
+    (first, _), (second, _) = streams(), streams()
+    results, before = [], count()
+    old = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        interrupting = harness.Worker(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            call_in_c(results, (first.write, BIG), (second.write, BIG))
+            signals.let_deferred_come()
+        interrupting.result()
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    assert len(results) == 2
+    assert all(0 < result < len(BIG) for result in results)
+    harness.forget_exceptions()
+    assert count() == before

@@ -1,0 +1,231 @@
+"""Who holds what, who lets it go, and what is said of it."""
+
+import gc
+import io
+import socket
+import sys
+import weakref
+
+import pytest
+
+import harness
+from fakes import CountingSocket, ScriptedSocket, collect_garbage
+from running import run_script, watchdog  # noqa: F401 - a fixture
+
+PY2 = sys.version_info[0] == 2
+PYPY = hasattr(sys, "pypy_version_info")
+pytestmark = pytest.mark.usefixtures("watchdog")
+counted = pytest.mark.skipif(
+    not hasattr(sys, "getrefcount") or not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="told by counts of references, which without a GIL may be late",
+)
+
+
+class MakefileRefs(object):
+    """A fake that counts its files in `_makefile_refs`, and keeps what it was told."""
+
+    def __init__(self):
+        self._makefile_refs = 0
+        self.told = []
+
+    def _decref_socketios(self):
+        self.told.append("_decref_socketios")
+        self._makefile_refs -= 1
+
+    def close(self):
+        self.told.append("close")
+
+
+class Bare(object):
+    """A fake that has nothing at all."""
+
+
+# --- Closing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(PY2, reason="2.7's socket.socket does not count")
+def test_count_of_a_socket_does_not_go_below_zero(any_impl, unix_pair):
+    ours, peer = unix_pair
+    stream = any_impl.makefile(ours, "rb")
+    ours._io_refs = 0
+    stream.close()
+    assert ours._io_refs == 0
+
+
+def test_flush_that_closes_the_stream_again_releases_it_once(impl):
+    class Raw(impl.SocketIO):
+        flushed = False
+
+        def flush(self):
+            if not self.flushed:
+                self.flushed = True
+                self.close()
+
+    sock = MakefileRefs()
+    sock._makefile_refs = 2
+    raw = Raw(sock, "r")
+    raw.close()
+    assert raw.closed
+    assert sock.told == ["_decref_socketios"]
+
+
+def test_half_made_stream_that_is_closed_says_nothing_to_the_sock(impl, monkeypatch):
+    def fail(raw, size):
+        raw.close()
+        raise KeyError("fails")
+
+    sock = MakefileRefs()
+    monkeypatch.setattr(io, "BufferedReader", fail)
+    with pytest.raises(KeyError):
+        impl.makefile(sock, "rb")
+    assert sock._makefile_refs == 0
+    assert sock.told == []
+
+
+@pytest.mark.parametrize("mode", ["r", "w"])
+def test_stream_made_anew_is_closed_as_one_made_directly(impl, unix_pair, mode):
+    ours, peer = harness.unix_pair()
+    raw = impl.makefile(ours, mode + "b", 0)
+    raw.__init__(Bare(), mode)
+    raw.close()  # there is nobody to tell
+    assert raw._sock is None
+    ours.close()
+    peer.close()
+
+
+def test_tell_of_a_stream_from_makefile_is_unsupported(any_impl):
+    stream = any_impl.makefile(ScriptedSocket(), "rb")
+    with pytest.raises(io.UnsupportedOperation):
+        stream.raw.tell()
+
+
+# --- Exceptions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(PY2, reason="2.7's exceptions have no context")
+def test_time_out_stays_the_context_of_what_marking_it_raises(any_impl, unix_pair):
+    ours, peer = unix_pair
+    ours.settimeout(0.01)
+
+    class Raw(any_impl.SocketIO):
+        @property
+        def _timeout_occurred(self):
+            return False
+
+        @_timeout_occurred.setter
+        def _timeout_occurred(self, value):
+            if value:
+                raise KeyError("marking")
+
+    raw = Raw(ours, "r")
+    with pytest.raises(KeyError) as caught:
+        raw.read(1)
+    assert isinstance(caught.value.__context__, socket.timeout)
+
+
+@pytest.mark.skipif(not hasattr(sys, "unraisablehook"), reason="there is no sys.unraisablehook")
+@pytest.mark.parametrize("options", [[], ["-X", "dev"]], ids=["plain", "dev"])
+def test_error_of_a_finalizer_is_told_where_the_interpreter_tells_its_own(any_impl, options):
+    script = """
+told = []
+sys.unraisablehook = lambda unraisable: told.append(unraisable.exc_type.__name__)
+class Fake(object):
+    def _decref_socketios(self):
+        raise KeyError("fails")
+raw = SocketIO(Fake(), "r")
+del raw
+print(told)
+"""
+    if PYPY:
+        pytest.skip("PyPy finalises later")
+    tells = sys.version_info >= (3, 13) or bool(options) or hasattr(sys, "gettotalrefcount")
+    expected = "['KeyError']\n" if tells else "[]\n"
+    assert run_script(script, any_impl, options=options) == expected
+
+
+@pytest.mark.skipif(not hasattr(sys, "unraisablehook"), reason="there is no sys.unraisablehook")
+def test_stream_of_a_subclass_without_a_sock_dies_in_silence(impl):
+    script = """
+told = []
+sys.unraisablehook = lambda unraisable: told.append(unraisable.exc_value)
+class Raw(SocketIO):
+    pass
+Raw.__new__(Raw)
+SocketIO.__new__(SocketIO)
+print(told)
+"""
+    assert run_script(script, impl, options=["-X", "dev"]) == "[]\n"
+
+
+# --- References -----------------------------------------------------------------------------------
+
+
+@counted
+@pytest.mark.parametrize("make", ["SocketIO", "makefile"])
+def test_stream_lets_go_of_all_that_it_holds(impl, make):
+    def count():
+        gc.collect()
+        return [sys.getrefcount(held) for held in (sock, mode, module, impl.SocketIO)]
+
+    sock, mode = CountingSocket(None), "".join("rb")
+    module = sys.modules["backports.makefile._" + {"c": "makefile", "python": "fallback"}[impl.name]]
+    getattr(impl, make)(sock, mode).close()
+    before = count()
+    for _ in range(10):
+        stream = getattr(impl, make)(sock, mode)
+        raw = getattr(stream, "raw", stream)
+        raw._mode = raw._timeout_occurred = sock  # whatever it is
+        stream.close()
+        del raw, stream
+    assert count() == before
+
+
+@counted
+def test_attribute_of_a_stream_dies_with_it(impl):
+    class Held(object):
+        pass
+
+    held = Held()
+    raw = impl.SocketIO(ScriptedSocket(), "r")
+    raw._timeout_occurred = raw.attribute = held
+    reference = weakref.ref(held)
+    del held
+    raw.close()
+    assert reference() is not None
+    del raw
+    collect_garbage()
+    assert reference() is None
+
+
+@counted
+@pytest.mark.parametrize("fails", [False, True])
+def test_makefile_lets_go_of_its_arguments(impl, fails):
+    def call():
+        try:
+            impl.makefile(sock, mode, size, encoding=encoding, errors=errors, newline=newline).close()
+        except LookupError:
+            assert fails
+
+    sock, mode, size = CountingSocket(None), "".join("rw"), 12345
+    encoding, errors = "-".join(["no" if fails else "utf", "8"]), "".join(["re", "place"])
+    newline = "".join("\r\n")
+    arguments = [sock, mode, size, encoding, errors, newline]
+    call()
+    gc.collect()
+    before = list(map(sys.getrefcount, arguments))
+    for _ in range(10):
+        call()
+    gc.collect()
+    assert list(map(sys.getrefcount, arguments)) == before
+
+
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="before, a stream does not show its type")
+def test_collector_sees_the_type_and_the_module_of_a_stream(c_impl):
+    class Raw(c_impl.SocketIO):
+        pass
+
+    for cls in c_impl.SocketIO, Raw:
+        raw = cls(ScriptedSocket(), "r")
+        seen = gc.get_referents(raw)
+        assert sum(referent is cls for referent in seen) == 1
+        assert sys.modules["backports.makefile._makefile"] in seen
