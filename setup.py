@@ -12,6 +12,7 @@ require
 skip
     do not try
 """
+
 import glob
 import io
 import os
@@ -88,15 +89,19 @@ class OptionalBuildExt(build_ext):
         """A sentence on why the build failed."""
         compiler = (getattr(self.compiler, "compiler_so", None) or [None])[0]
         if compiler is not None and find_executable(compiler) is None:
-            return ("There is no C compiler (%s): install gcc and libc6-dev (Debian), or gcc"
-                    " (Fedora)." % compiler)
+            return (
+                "There is no C compiler (%s): install gcc and libc6-dev (Debian), or gcc"
+                " (Fedora)." % compiler
+            )
         if not any(os.path.exists(os.path.join(path, "Python.h")) for path in self.include_dirs):
             if sys.version_info[0] == 2:
                 debian, fedora = "python2.7-dev", "python2.7"  # Fedora's has the headers in it
             else:
                 debian, fedora = "python%d.%d-dev" % sys.version_info[:2], "python3-devel"
-            return ("Python's headers (Python.h) are missing: install %s (Debian), or %s (Fedora)."
-                    % (debian, fedora))
+            return (
+                "Python's headers (Python.h) are missing: install %s (Debian), or %s (Fedora)."
+                % (debian, fedora)
+            )
         return "The compiler failed (%s); above is what it said." % error
 
 

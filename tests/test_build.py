@@ -1,4 +1,5 @@
 """What setup.py refuses, what it says of a build that fails, and the metadata that it gives."""
+
 import io
 import os
 import re
@@ -59,8 +60,10 @@ def run(*arguments, **environment):
 
 @pytest.mark.parametrize("version", [(2, 6), (3, 0), (3, 5)])
 def test_setup_on_an_unsupported_python_says_so_and_stops(version):
-    expected = ("backports.makefile needs Python 2.7, or 3.6 or newer; this is Python %d.%d."
-                " Install a newer one (Debian, Fedora: python3).\n" % version)
+    expected = (
+        "backports.makefile needs Python 2.7, or 3.6 or newer; this is Python %d.%d."
+        " Install a newer one (Debian, Fedora: python3).\n" % version
+    )
     assert run("-c", SETUP_ON.format(version=version) + RUN_SETUP) == (1, "", expected)
 
 
@@ -70,6 +73,7 @@ def test_setup_told_something_unknown_about_the_extension_says_what_it_can_be():
 
 
 # A build that fails: each cause in a sentence, and what to install.
+
 
 @pytest.fixture
 def build(tmpdir):
@@ -86,9 +90,12 @@ def build(tmpdir):
 
 
 needs_extension = pytest.mark.skipif(
-    hasattr(sys, "pypy_version_info"), reason="PyPy gets the pure-Python implementation alone")
-ALONE = (" The C extension of backports.makefile was not built, and its pure-Python implementation"
-         " is installed alone. BACKPORTS_MAKEFILE_C=require makes this an error.")
+    hasattr(sys, "pypy_version_info"), reason="PyPy gets the pure-Python implementation alone"
+)
+ALONE = (
+    " The C extension of backports.makefile was not built, and its pure-Python implementation"
+    " is installed alone. BACKPORTS_MAKEFILE_C=require makes this an error."
+)
 REQUIRED = " BACKPORTS_MAKEFILE_C=require makes this an error."
 
 
@@ -96,8 +103,10 @@ REQUIRED = " BACKPORTS_MAKEFILE_C=require makes this an error."
 @pytest.mark.parametrize("wanted, status, end", [("auto", 0, ALONE), ("require", 1, REQUIRED)])
 def test_build_without_a_compiler_says_what_to_install(build, tmpdir, wanted, status, end):
     tmpdir.join("Python.h").write("")
-    sentence = ("There is no C compiler (/nonexistent/cc): install gcc and libc6-dev (Debian), or"
-                " gcc (Fedora).")
+    sentence = (
+        "There is no C compiler (/nonexistent/cc): install gcc and libc6-dev (Debian), or"
+        " gcc (Fedora)."
+    )
     assert build(wanted, "/nonexistent/cc", tmpdir) == (status, sentence + end)
 
 
@@ -120,6 +129,7 @@ def test_build_that_fails_for_another_reason_points_at_the_compiler(build, tmpdi
 
 
 # Metadata.
+
 
 def get_metadata(*options):
     pytest.importorskip("setuptools", reason="it gives the metadata")
@@ -149,5 +159,5 @@ def test_long_description_has_no_picture_and_no_link_that_only_the_repository_ha
 
 
 def test_changelog_begins_with_the_version_of_the_package():
-    newest = re.search(r"^## \[?([\d.]+)", read("CHANGELOG.md"), re.M).group(1)
+    newest = re.search(r"^## \[([^]]+)\] - ", read("CHANGELOG.md"), re.M).group(1)
     assert newest == backports.makefile.__version__

@@ -1,4 +1,5 @@
 """Contract section 8: `install` and `uninstall`, for the whole process and for one class."""
+
 import contextlib
 import gc
 import io
@@ -63,6 +64,7 @@ def make_bare_class():
 
 
 # The whole process.
+
 
 def test_install_serves_sockets_that_exist_and_new_ones(impl, tcp_pair):
     existing, peer = tcp_pair
@@ -219,6 +221,7 @@ def test_install_of_sslsocket_alone_serves_it_and_nothing_else(impl, tls_pair):
 
 # One class.
 
+
 def test_install_of_a_bare_class_gives_it_a_counter_that_only_counts(impl, tcp_pair):
     ours, peer = tcp_pair
     cls = make_bare_class()
@@ -307,7 +310,8 @@ ORDERS = list(itertools.permutations(["base", "derived"]))
 @pytest.mark.parametrize("installed", ORDERS, ids="-".join)
 @pytest.mark.parametrize("removed", ORDERS, ids="-".join)
 def test_base_and_derived_class_installed_and_removed_in_any_order_work_and_are_restored(
-        impl, tcp_pair, installed, removed):
+    impl, tcp_pair, installed, removed
+):
     base = make_bare_class()
     derived = type("Derived", (base,), {})
     classes = {"base": base, "derived": derived}
@@ -383,6 +387,7 @@ def test_install_of_an_old_style_class(impl, tcp_pair):
 
 # A class that a library has put into socket.socket, as gevent's and eventlet's monkey_patch do.
 
+
 @contextlib.contextmanager
 def socket_class(cls):
     own, socket.socket = socket.socket, cls
@@ -416,8 +421,10 @@ def test_install_refuses_a_class_in_the_socket_module_that_can_be_given_no_count
     with socket_class(Slots):
         with pytest.raises(TypeError) as caught:
             install()
-        assert str(caught.value) == ("install() cannot give %s.Slots a counter: its instances take"
-                                     " no attributes" % __name__)
+        assert str(caught.value) == (
+            "install() cannot give %s.Slots a counter: its instances take"
+            " no attributes" % __name__
+        )
         assert snapshot(Slots) == before and getattr(socket, "SocketIO", None) is socketio
 
 
@@ -433,6 +440,7 @@ def test_install_before_another_class_is_put_there_leaves_that_class_alone(impl)
 
 
 # The warning that the interpreter's own makefile is the faster one.
+
 
 @pytest.fixture
 def without_extension(monkeypatch):
@@ -451,7 +459,7 @@ def get_warnings(call, *args, **kwargs):
 
 @needs_own_socketio
 def test_install_of_the_process_without_the_extension_warns_once_of_its_caller(without_extension):
-    warning, = get_warnings(install)
+    (warning,) = get_warnings(install)
     assert "(the extension is not installed)" in str(warning.message)
     assert warning.filename.rpartition(".")[0] == __file__.rpartition(".")[0]
     assert get_warnings(install) == []
@@ -471,7 +479,8 @@ def test_warning_of_install_says_what_to_install(without_extension):
 
 @pytest.mark.parametrize("prepare", ["argument", "variable", "class", "c", "asked for"])
 def test_install_does_not_warn_where_it_is_silenced_or_has_no_reason(
-        without_extension, monkeypatch, prepare):
+    without_extension, monkeypatch, prepare
+):
     arguments = {}
     if prepare == "argument":
         arguments = {"warn": False}
@@ -505,6 +514,7 @@ def test_warning_that_is_an_error_leaves_nothing_installed_and_comes_again(witho
 
 
 # What the standard library then does.
+
 
 def test_http_client_after_install_reads_through_our_stream(impl):
     try:

@@ -1,4 +1,5 @@
 """Contract section 1: the public names, and what backport_makefile is as an object."""
+
 import copy
 import inspect
 import os
@@ -24,6 +25,7 @@ if PY2:
     EXTENSION_SUFFIX = ".so"
 else:
     from importlib.machinery import EXTENSION_SUFFIXES
+
     EXTENSION_SUFFIX = EXTENSION_SUFFIXES[0]
 VARIABLE = "BACKPORTS_MAKEFILE_IMPLEMENTATION"
 METHODS = ["close", "fileno", "readable", "readinto", "seekable", "writable", "write"]
@@ -31,8 +33,13 @@ METHODS = ["close", "fileno", "readable", "readinto", "seekable", "writable", "w
 
 def test_names_are_those_of_the_contract():
     assert sorted(backports.makefile.__all__) == [
-        "Installation", "SocketIO", "__version__", "backport_makefile", "implementation",
-        "install", "uninstall",
+        "Installation",
+        "SocketIO",
+        "__version__",
+        "backport_makefile",
+        "implementation",
+        "install",
+        "uninstall",
     ]
     for name in backports.makefile.__all__:
         assert hasattr(backports.makefile, name)
@@ -119,7 +126,8 @@ else:
     ],
 )
 def test_implementation_that_is_not_there_refused_unless_it_is_left_open(
-        run_script, monkeypatch, wanted, expected):
+    run_script, monkeypatch, wanted, expected
+):
     # set by the script itself, for what it starts with is imported before
     script = "import os\nos.environ[%r] = %r\n%s" % (VARIABLE, wanted, REFUSAL_SCRIPT)
     monkeypatch.delenv(VARIABLE, raising=False)
@@ -148,8 +156,12 @@ def get_reason(folder, **environment):
         del environment[name]
     script = "import backports.makefile as m; print(m.implementation); print(m._reason)"
     process = subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, cwd=folder, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, universal_newlines=True,
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
     )
     output, errors = process.communicate()
     assert process.returncode == 0, errors

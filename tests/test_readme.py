@@ -1,4 +1,5 @@
 """What the documents show is so: every block of code runs, and every link leads somewhere."""
+
 import io
 import os
 import re
@@ -10,8 +11,10 @@ import pytest
 TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 NAMES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] + [
-    "docs/" + name for name in sorted(os.listdir(os.path.join(ROOT, "docs")))
-    if name.endswith(".md")]
+    "docs/" + name
+    for name in sorted(os.listdir(os.path.join(ROOT, "docs")))
+    if name.endswith(".md")
+]
 PYTHON = sys.version_info[:2]
 # The first line of a block says which Python it is for.
 PYTHONS = {
@@ -20,8 +23,11 @@ PYTHONS = {
     "# Python 3.8 or newer": PYTHON >= (3, 8),
 }
 LIBRARIES = [
-    "urllib3.contrib.pyopenssl", "urllib3.util.ssltransport",
-    "pip._vendor.urllib3.contrib.pyopenssl", "gevent", "eventlet",
+    "urllib3.contrib.pyopenssl",
+    "urllib3.util.ssltransport",
+    "pip._vendor.urllib3.contrib.pyopenssl",
+    "gevent",
+    "eventlet",
 ]
 
 

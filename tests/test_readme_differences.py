@@ -2,6 +2,7 @@
 
 The first sixteen are in test_differences.py.
 """
+
 import copy
 import io
 import pickle
@@ -26,9 +27,11 @@ class Copied(ScriptedSocket):
     """A fake that can be pickled."""
 
 
-@pytest.mark.parametrize("duplicate", [
-    copy.copy, copy.deepcopy, lambda raw: pickle.loads(pickle.dumps(raw, 2))
-], ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda raw: pickle.loads(pickle.dumps(raw, 2))],
+    ids=["copy", "deepcopy", "pickle"],
+)
 def test_4_raw_stream_over_a_fake_that_can_be_copied_is_refused(any_impl, duplicate):
     raw = any_impl.makefile(Copied(), "rb", 0)
     if any_impl.name == "interpreter":

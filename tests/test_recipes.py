@@ -1,4 +1,5 @@
-"""Contract section 8, the recipes: our makefile inside real libraries, each as the README tells it."""
+"""The recipes: our makefile inside real libraries, each as docs/recipes.md has it."""
+
 import importlib
 import io
 import itertools
@@ -24,7 +25,10 @@ PYOPENSSL = ["urllib3.contrib.pyopenssl", "pip._vendor.urllib3.contrib.pyopenssl
 
 
 def require(name):
-    """The module of that name; without the library, or where pip carries one too old for the pyOpenSSL that is there, skip."""
+    """The module of that name.
+
+    Without the library, or where pip's copy is too old for the pyOpenSSL that is there, skip.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations of theirs
         try:
@@ -35,16 +39,25 @@ def require(name):
 
 def run_python(script):
     """What a script prints, in a fresh interpreter that finds what this one finds."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path), PYTHONWARNINGS="ignore")
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, universal_newlines=True)
+    environment = dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join(path for path in sys.path if path),
+        PYTHONWARNINGS="ignore",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+    )
     output = process.communicate()[0]
     assert process.returncode == 0, output
     return output
 
 
 def serve_tls(peer):
-    """The server's end of TLS on a connected socket; it returns once the client's handshake is done too."""
+    """The server's end of TLS on a connected socket, once the client's handshake is done too."""
     context = ssl.SSLContext(ssl.PROTOCOL_SSLv23 if PY2 else ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(TLS, "cert.pem"), os.path.join(TLS, "key.pem"))
     return context.wrap_socket(peer, server_side=True)
@@ -79,23 +92,33 @@ def wrapped_pair(pyopenssl, tcp_pair, closing):
 
 # A socket-like class of one's own: the README's example.
 
+
 @pytest.fixture(scope="module")
 def example_class():
     with io.open(os.path.join(os.path.dirname(TESTS), "README.md"), encoding="utf-8") as stream:
-        block = re.search(r"^```python\n(((?!^```).)*?class (\w+)\(object\):.*?)^```", stream.read(), re.M | re.S)
+        block = re.search(
+            r"^```python\n(((?!^```).)*?class (\w+)\(object\):.*?)^```", stream.read(), re.M | re.S
+        )
     namespace = {"__name__": "example"}
     exec(compile(block.group(1), "README.md", "exec"), namespace)  # with its demonstration
     return namespace[block.group(3)]
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join)
-def test_example_of_the_readme_closed_in_any_order_closes_the_connection_with_the_last(impl, example_class, tcp_pair, order,
-                                                                                      monkeypatch):
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join
+)
+def test_example_of_the_readme_closed_in_any_order_closes_the_connection_with_the_last(
+    impl, example_class, tcp_pair, order, monkeypatch
+):
     ours, peer = tcp_pair
     monkeypatch.setattr(example_class, "makefile", impl.makefile)
     sock = example_class(ours)
     fd = ours.fileno()
-    opened = {"sock": sock, "reader": sock.makefile("rb"), "writer": sock.makefile("w", encoding="ascii")}
+    opened = {
+        "sock": sock,
+        "reader": sock.makefile("rb"),
+        "writer": sock.makefile("w", encoding="ascii"),
+    }
     for name in order:
         assert is_open(fd)
         if "reader" in opened:
@@ -111,7 +134,10 @@ def test_example_of_the_readme_closed_in_any_order_closes_the_connection_with_th
 
 # WrappedSocket of urllib3 1.26 and of pip.
 
-def test_wrapped_socket_with_our_makefile_carries_every_byte_both_ways(impl, pyopenssl, wrapped_pair, monkeypatch):
+
+def test_wrapped_socket_with_our_makefile_carries_every_byte_both_ways(
+    impl, pyopenssl, wrapped_pair, monkeypatch
+):
     wrapped, peer = wrapped_pair
     monkeypatch.setattr(pyopenssl.WrappedSocket, "makefile", impl.makefile)
     with wrapped.makefile("rwb") as stream:
@@ -124,10 +150,14 @@ def test_wrapped_socket_with_our_makefile_carries_every_byte_both_ways(impl, pyo
         assert received.get() == BODY
 
 
-def test_wrapped_socket_with_our_makefile_in_text_and_unbuffered(impl, pyopenssl, wrapped_pair, monkeypatch):
+def test_wrapped_socket_with_our_makefile_in_text_and_unbuffered(
+    impl, pyopenssl, wrapped_pair, monkeypatch
+):
     wrapped, peer = wrapped_pair
     monkeypatch.setattr(pyopenssl.WrappedSocket, "makefile", impl.makefile)
-    with wrapped.makefile("rw", encoding="utf-8", newline="\n") as text, wrapped.makefile("rwb", 0) as raw:
+    with wrapped.makefile("rw", encoding="utf-8", newline="\n") as text, wrapped.makefile(
+        "rwb", 0
+    ) as raw:
         assert type(raw) is impl.SocketIO
         peer.sendall(u"\u017elu\u0165\n".encode("utf-8"))
         assert text.readline() == u"\u017elu\u0165\n"
@@ -138,11 +168,15 @@ def test_wrapped_socket_with_our_makefile_in_text_and_unbuffered(impl, pyopenssl
         assert receive(peer, 40000) == b"x" * 40000
 
 
-def test_wrapped_socket_closed_after_its_files_closes_the_connection(impl, pyopenssl, wrapped_pair, monkeypatch):
+def test_wrapped_socket_closed_after_its_files_closes_the_connection(
+    impl, pyopenssl, wrapped_pair, monkeypatch
+):
     wrapped, peer = wrapped_pair
     monkeypatch.setattr(pyopenssl.WrappedSocket, "makefile", impl.makefile)
     one, other = wrapped.makefile("rb"), wrapped.makefile("wb")
-    counter = "_makefile_refs" if hasattr(wrapped, "_makefile_refs") else "_io_refs"  # urllib3 2 counts as sockets do
+    counter = (
+        "_makefile_refs" if hasattr(wrapped, "_makefile_refs") else "_io_refs"
+    )  # urllib3 2 counts as sockets do
     assert getattr(wrapped, counter) == 2
     one.close()
     other.close()
@@ -153,7 +187,9 @@ def test_wrapped_socket_closed_after_its_files_closes_the_connection(impl, pyope
         wrapped.sendall(b"x")
 
 
-def test_wrapped_socket_of_urllib3_1_closed_before_its_file_leaks_with_any_makefile(any_impl, pyopenssl, wrapped_pair):
+def test_wrapped_socket_of_urllib3_1_closed_before_its_file_leaks_with_any_makefile(
+    any_impl, pyopenssl, wrapped_pair
+):
     wrapped, _ = wrapped_pair
     if not hasattr(wrapped, "_makefile_refs"):
         pytest.skip("urllib3 2 has repaired it")
@@ -227,8 +263,13 @@ def test_urllib3_over_pyopenssl_fetches_through_our_stream(impl, monkeypatch, cl
     worker = Worker(serve)
     pyopenssl.inject_into_urllib3()
     try:
-        pool = urllib3.HTTPSConnectionPool("localhost", listener.getsockname()[1], ca_certs=os.path.join(TLS, "cert.pem"),
-                                           timeout=HANGING, retries=False)
+        pool = urllib3.HTTPSConnectionPool(
+            "localhost",
+            listener.getsockname()[1],
+            ca_certs=os.path.join(TLS, "cert.pem"),
+            timeout=HANGING,
+            retries=False,
+        )
         for _ in range(3):
             response = pool.urlopen("POST", "/", body=BODY)
             assert response.status == 200 and response.data == BODY[::-1]
@@ -241,21 +282,24 @@ def test_urllib3_over_pyopenssl_fetches_through_our_stream(impl, monkeypatch, cl
 
 # SSLTransport: TLS inside TLS.
 
+
 @pytest.fixture
 def transport_class(monkeypatch):
-    """urllib3's SSLTransport, counting on the socket that it wraps, as the README's recipe has it."""
+    """urllib3's SSLTransport, counting on the socket that it wraps, as the recipe has it."""
     cls = require("urllib3.util.ssltransport").SSLTransport
 
     def count(self, streams):
         self.socket._io_refs = streams
 
-    monkeypatch.setattr(cls, "_io_refs", property(lambda self: self.socket._io_refs, count), raising=False)
+    monkeypatch.setattr(
+        cls, "_io_refs", property(lambda self: self.socket._io_refs, count), raising=False
+    )
     return cls
 
 
 @pytest.fixture
 def transport_pair(transport_class, tls_pair, closing):
-    """An SSLTransport over a TLS connection, and the plain end: (transport, inner peer, its outer socket)."""
+    """An SSLTransport over a TLS connection: (transport, inner peer, its outer socket)."""
     outer, outer_peer, _ = tls_pair
     relayed, inner_peer = socket.socketpair()
 
@@ -279,7 +323,9 @@ def transport_pair(transport_class, tls_pair, closing):
 
 
 @pytest.mark.skipif(PY2, reason="urllib3's SSLTransport needs Python 3's ssl.MemoryBIO")
-def test_ssltransport_with_our_makefile_carries_tls_in_tls(impl, transport_class, transport_pair, monkeypatch):
+def test_ssltransport_with_our_makefile_carries_tls_in_tls(
+    impl, transport_class, transport_pair, monkeypatch
+):
     transport, peer, outer = transport_pair
     monkeypatch.setattr(transport_class, "makefile", impl.makefile)
     fd = outer.fileno()
@@ -316,6 +362,7 @@ def test_ssltransport_makefile_of_its_own_takes_our_socketio(impl, transport_pai
 
 
 # socket.SocketIO alone.
+
 
 @pytest.mark.skipif(PY2, reason="2.7's socket module has no SocketIO")
 def test_socketio_alone_serves_the_interpreters_makefile(impl, tcp_pair, monkeypatch):
@@ -365,22 +412,34 @@ EVENTLET = {
 }
 
 
-@pytest.mark.skipif(PY2, reason="gevent's socket on 2.7 has slots and no counter: it can be given none")
-@pytest.mark.parametrize("before, after, is_ours", [
-    ("install()", "", True),
-    ("", "install()", False),
-    ("", "install(socket.socket)", True),
-], ids=["install_first", "install_too_late", "install_of_its_class"])
+@pytest.mark.skipif(
+    PY2, reason="gevent's socket on 2.7 has slots and no counter: it can be given none"
+)
+@pytest.mark.parametrize(
+    "before, after, is_ours",
+    [
+        ("install()", "", True),
+        ("", "install()", False),
+        ("", "install(socket.socket)", True),
+    ],
+    ids=["install_first", "install_too_late", "install_of_its_class"],
+)
 def test_gevent_socket_is_served_if_install_came_first_or_for_its_class(before, after, is_ours):
     require("gevent")
-    assert run_python(GREEN.format(before=before, after=after, **GEVENT)) == "%s\nclosed\n" % is_ours
+    assert (
+        run_python(GREEN.format(before=before, after=after, **GEVENT)) == "%s\nclosed\n" % is_ours
+    )
 
 
-@pytest.mark.parametrize("before, after, is_ours", [
-    ("install()", "", False),
-    ("", "install()", False),
-    ("", "install(GreenSocket)", True),
-], ids=["install_first", "install_too_late", "install_of_its_class"])
+@pytest.mark.parametrize(
+    "before, after, is_ours",
+    [
+        ("install()", "", False),
+        ("", "install()", False),
+        ("", "install(GreenSocket)", True),
+    ],
+    ids=["install_first", "install_too_late", "install_of_its_class"],
+)
 def test_eventlet_socket_is_served_only_by_install_of_its_class(before, after, is_ours):
     require("eventlet")
     output = run_python(GREEN.format(before=before, after=after, **EVENTLET))
@@ -389,10 +448,14 @@ def test_eventlet_socket_is_served_only_by_install_of_its_class(before, after, i
 
 def test_eventlet_may_patch_the_socket_module_before_the_import(impl):
     require("eventlet")
-    assert run_python(
-        "import eventlet; eventlet.monkey_patch()\n"
-        "import os; os.environ['BACKPORTS_MAKEFILE_IMPLEMENTATION'] = %r\n"
-        "import backports.makefile; print(backports.makefile.implementation)" % impl.name) == impl.name + "\n"
+    assert (
+        run_python(
+            "import eventlet; eventlet.monkey_patch()\n"
+            "import os; os.environ['BACKPORTS_MAKEFILE_IMPLEMENTATION'] = %r\n"
+            "import backports.makefile; print(backports.makefile.implementation)" % impl.name
+        )
+        == impl.name + "\n"
+    )
 
 
 # After monkey_patch() the library's own class stands in socket.socket; in the other order it does
@@ -426,13 +489,18 @@ PATCHES = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
     "eventlet": "import eventlet; eventlet.monkey_patch()",
 }
-REFUSAL = "install() cannot give gevent._socket2.socket a counter: its instances take no attributes\n"
+REFUSAL = (
+    "install() cannot give gevent._socket2.socket a counter: its instances take no attributes\n"
+)
 
 
-@pytest.mark.parametrize("library, expected", [
-    ("gevent", REFUSAL + "False\n" if PY2 else "True\n"),
-    ("eventlet", "True\n"),
-])
+@pytest.mark.parametrize(
+    "library, expected",
+    [
+        ("gevent", REFUSAL + "False\n" if PY2 else "True\n"),
+        ("eventlet", "True\n"),
+    ],
+)
 def test_install_after_monkey_patch_serves_the_class_that_is_there_or_refuses_it(library, expected):
     require(library)
     assert run_python(PATCHED.format(patches=PATCHES[library], late_patches="")) == expected
@@ -446,6 +514,7 @@ def test_install_before_monkey_patch_leaves_the_classes_of_the_library_alone(lib
 
 
 # What looks into the stream.
+
 
 def test_buffered_stream_has_no_sock_of_its_own_but_its_raw_has(impl, tcp_pair):
     # docker-py 4 and botocore 1.20 on 2.7 look for `_fp.fp._sock`, which 2.7's _fileobject has.

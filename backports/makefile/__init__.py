@@ -14,16 +14,21 @@ The environment variable ``BACKPORTS_MAKEFILE_IMPLEMENTATION`` chooses: ``c``, `
 ``auto`` (the C extension if it is there; the default).  ``BACKPORTS_MAKEFILE_WARN=0`` silences the
 warnings of this package.
 """
+
 from __future__ import absolute_import  # 2.7 looks for each module in this package first without it
 
 import os as _os
 
 __all__ = [
-    "Installation", "SocketIO", "__version__", "backport_makefile", "implementation", "install",
+    "Installation",
+    "SocketIO",
+    "__version__",
+    "backport_makefile",
+    "implementation",
+    "install",
     "uninstall",
 ]
 __version__ = "1.0.0"
-
 
 
 def _is_missing(error):
@@ -43,11 +48,13 @@ _reason = "%s=python" % _VARIABLE  # why it is not C; "" if it is
 if _wanted != "python":
     try:
         from ._makefile import SocketIO, backport_makefile
+
         implementation, _reason = "c", ""
     except ImportError as _error:
         if _wanted == "c":
             raise ImportError(
-                "%s is c, but the C extension cannot be imported: %s" % (_VARIABLE, _error))
+                "%s is c, but the C extension cannot be imported: %s" % (_VARIABLE, _error)
+            )
         _reason = "import failed: %s" % _error
         if _is_missing(_error):
             _reason = "the extension is not installed"
@@ -57,7 +64,9 @@ if implementation == "python":
 from ._install import Installation, install, uninstall, warn as _warn  # noqa: E402
 
 if _reason.startswith("import failed"):
-    _warn("the C extension of backports.makefile is there, but it cannot be imported, so the"
-          " pure-Python implementation is in use (%s)" % _reason)
+    _warn(
+        "the C extension of backports.makefile is there, but it cannot be imported, so the"
+        " pure-Python implementation is in use (%s)" % _reason
+    )
 
 del absolute_import  # it is no name of this package

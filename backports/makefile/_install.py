@@ -4,6 +4,7 @@ Each attribute that is set is remembered once, with what its owner's own ``__dic
 however many installations need it; the last one to go writes that back, or deletes what was not
 there.
 """
+
 from __future__ import absolute_import  # 2.7 would look for each module in this package first
 
 import os
@@ -132,8 +133,10 @@ def install(cls=None, warn=True):
             owner = socket.socket if cls is None else cls
             needs_counter = not counts_streams(owner)
             if needs_counter and not getattr(owner, "__dictoffset__", 1):
-                raise TypeError("install() cannot give %s.%s a counter: its instances take no"
-                                " attributes" % (owner.__module__, owner.__name__))
+                raise TypeError(
+                    "install() cannot give %s.%s a counter: its instances take no"
+                    " attributes" % (owner.__module__, owner.__name__)
+                )
             installation._set(owner, "makefile", backport_makefile)
             if needs_counter:
                 installation._set(owner, "_makefile_refs", 0)
@@ -237,14 +240,17 @@ def warn_of_python():
     is_chosen = not _reason or _reason.startswith("BACKPORTS_MAKEFILE_")
     if has_warned or is_chosen or not hasattr(socket, "SocketIO"):
         return
-    warn("install() puts the pure-Python implementation of backports.makefile (%s) in the place of"
-         " the interpreter's own makefile, which is faster. %s install(warn=False) or %s=0 silences"
-         " this warning." % (_reason, get_cure(_reason), WARN_VARIABLE), 3)
+    warn(
+        "install() puts the pure-Python implementation of backports.makefile (%s) in the place of"
+        " the interpreter's own makefile, which is faster. %s install(warn=False) or %s=0 silences"
+        " this warning." % (_reason, get_cure(_reason), WARN_VARIABLE),
+        3,
+    )
     has_warned = True
 
 
 def get_cure(reason):
-    """What to do about the reason why it is not C, in sentences; "" where there is nothing to do."""
+    """What to do about the reason why it is not C, in sentences; "" where nothing can be done."""
     if "__pypy__" in sys.builtin_module_names:
         return "PyPy gets this implementation alone."
     if not reason or reason.startswith("BACKPORTS_MAKEFILE_"):
@@ -253,6 +259,8 @@ def get_cure(reason):
         debian, fedora = "python2.7-dev", "python2.7"  # Fedora's has the headers in it
     else:
         debian, fedora = "python%d.%d-dev" % sys.version_info[:2], "python3-devel"
-    return ("Install a C compiler and Python's headers (Debian: gcc, libc6-dev, %s; Fedora: gcc,"
-            " %s), then this package again: pip install --no-cache-dir --force-reinstall"
-            " backports.makefile." % (debian, fedora))
+    return (
+        "Install a C compiler and Python's headers (Debian: gcc, libc6-dev, %s; Fedora: gcc,"
+        " %s), then this package again: pip install --no-cache-dir --force-reinstall"
+        " backports.makefile." % (debian, fedora)
+    )

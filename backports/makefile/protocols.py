@@ -4,11 +4,13 @@ For type checkers on every Python, and for `isinstance` on 3.8 and newer.  `Read
 streams that read, `WritableSocket` for those that write, and `SocketLike` for both, with the method
 that lets the last stream close the connection.
 """
+
 __all__ = ["ReadableSocket", "SocketLike", "WritableSocket"]
 
 try:
     from typing import Protocol as _Protocol, runtime_checkable as _runtime_checkable
 except ImportError:  # 2.7, 3.6 and 3.7
+
     class _Unchecked(type):
         def __instancecheck__(cls, instance):
             raise TypeError("protocols are for type checkers alone before Python 3.8")
@@ -26,7 +28,7 @@ class ReadableSocket(_Protocol):
     _makefile_refs = 0  # how many streams are open on this socket; makefile counts it up
 
     def recv_into(self, buffer):
-        """Receive into a writable buffer: how many bytes; 0 at the end; None if nothing is there."""
+        """Receive into a writable buffer: how many bytes, 0 at the end, None for "not now"."""
         raise NotImplementedError
 
 

@@ -3,15 +3,21 @@
 A line that must be an error has the codes of both checkers in its ignore comments: both complain if
 an ignore is not needed.
 """
+
 import io
 import socket
 from types import TracebackType
 from typing import Optional, Type, Union
 
-from typing_extensions import assert_type
+from typing_extensions import Buffer, assert_type
 
 from backports.makefile import (
-    Installation, SocketIO, backport_makefile, implementation, install, uninstall
+    Installation,
+    SocketIO,
+    backport_makefile,
+    implementation,
+    install,
+    uninstall,
 )
 from backports.makefile.protocols import ReadableSocket, SocketLike, WritableSocket
 
@@ -81,8 +87,8 @@ class Counting(SocketIO):
         super().__init__(sock, "rb")
         self.limit = limit
 
-    def readinto(self, b: memoryview, /) -> Optional[int]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        return super().readinto(b[:self.limit])
+    def readinto(self, b: Buffer, /) -> Optional[int]:
+        return super().readinto(memoryview(b)[: self.limit])
 
 
 def use_function(sock: Logged) -> None:
