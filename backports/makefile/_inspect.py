@@ -1,16 +1,14 @@
 """What the code of a class does to the counter of its sockets, read from its bytecode and not run.
 
-`_fallback` asks it when a stream over a class without a `_decref_socketios` is closed, and so does
-the C extension (`src/reference.c`).
+`_fallback` asks it when a stream over a class without a `_decref_socketios` is made, and so does
+the C extension (`src/reference.c`); `_install` looks for a counter with the same tools.
 """
 from __future__ import absolute_import  # 2.7 would look for each module in this package first
 
-import opcode
 import sys
 import types
 
 PY2 = sys.version_info[0] == 2
-STORE_ATTR = opcode.opmap["STORE_ATTR"]
 
 
 def counts_refs(cls):
@@ -45,12 +43,15 @@ def get_codes(value):
 
 def find_stored_names(code):
     """The names of the attributes that the code sets, on whatever object."""
+    import opcode  # here: nearly no process needs it
+
+    store_attr = opcode.opmap["STORE_ATTR"]
     names = getattr(code, "co_names", ())  # PyPy's built-in functions have code of another kind
-    operations = read_operations(code)
-    return {names[argument] for operation, argument in operations if operation == STORE_ATTR}
+    operations = read_operations(code, opcode)
+    return {names[argument] for operation, argument in operations if operation == store_attr}
 
 
-def read_operations(code):
+def read_operations(code, opcode):
     """The (opcode, argument) pairs of the code; the argument is None where there is none."""
     data = bytearray(getattr(code, "co_code", b""))
     position = extended = 0

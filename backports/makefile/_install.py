@@ -10,7 +10,6 @@ from __future__ import absolute_import  # 2.7 would look for each module in this
 import os
 import socket
 import sys
-import types
 
 import _socket
 
@@ -18,6 +17,8 @@ try:
     from _thread import allocate_lock
 except ImportError:  # 2.7
     from thread import allocate_lock
+
+from ._inspect import get_bases, get_codes
 
 WARN_VARIABLE = "BACKPORTS_MAKEFILE_WARN"
 ABSENT = object()
@@ -185,13 +186,6 @@ def counts_streams(cls):
     return not names.isdisjoint(COUNTER_NAMES)
 
 
-def get_bases(cls):
-    """*cls* and all it derives from; 2.7's classes of the old style have no `__mro__`."""
-    if hasattr(cls, "__mro__"):
-        return cls.__mro__
-    return [cls] + [above for base in cls.__bases__ for above in get_bases(base)]
-
-
 def find_codes(value):
     """The code objects in an attribute of a class.
 
@@ -201,12 +195,8 @@ def find_codes(value):
         value = value.__func__
     parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
     for function in parts:
-        seen = []
-        # A function that wraps itself has no end.
-        while isinstance(function, types.FunctionType) and function not in seen:
-            seen.append(function)
-            yield function.__code__
-            function = vars(function).get("__wrapped__")
+        for code in get_codes(function):
+            yield code
 
 
 def _decref_socketios(self):
