@@ -49,19 +49,14 @@ forget_transfers(void)
     __atomic_store_n(&gil_transfers_under_way, 0, __ATOMIC_RELAXED);
 }
 
-static void
-watch_forks(void)
-{
-    (void)pthread_atfork(NULL, NULL, forget_transfers);
-}
-
 void
-gil_setup(makefile_state *state)
+gil_setup(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static int done; /* atomic: interpreters with a GIL of their own may come at the same moment */
 
-    (void)pthread_once(&once, watch_forks);
-    state->is_only_interpreter = is_only_interpreter();
+    if (!__atomic_exchange_n(&done, 1, __ATOMIC_RELAXED)) {
+        (void)pthread_atfork(NULL, NULL, forget_transfers);
+    }
 }
 
 PyThreadState *
