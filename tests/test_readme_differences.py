@@ -1,4 +1,4 @@
-"""The differences 17 to 22 of docs/differences.md, shown on ours and on the interpreter's own.
+"""The differences from 17 on of docs/differences.md, shown on ours and on the interpreter's own.
 
 The first sixteen are in test_differences.py.
 """
