@@ -50,10 +50,11 @@ forget_transfers(void)
 }
 
 void
-gil_setup(void)
+gil_setup(makefile_state *state)
 {
     static int done; /* atomic: interpreters with a GIL of their own may come at the same moment */
 
+    state->is_only_interpreter = is_only_interpreter();
     if (!__atomic_exchange_n(&done, 1, __ATOMIC_RELAXED)) {
         (void)pthread_atfork(NULL, NULL, forget_transfers);
     }

@@ -1228,7 +1228,6 @@ def test_readall_that_times_out_poisons_the_stream(any_impl, unix_pair):
     assert catch(raw.readall) == (IOError if PY2 else OSError, POISONED)
 
 
-@pytest.mark.skipif(sys.maxsize < 2 ** 32, reason="a 32-bit process may get so much memory")
 @pytest.mark.parametrize("size", [sys.maxsize, sys.maxsize - 8])
 def test_read_of_more_than_there_is_memory_is_an_error_and_takes_nothing(any_impl, unix_pair, size):
     ours, peer = unix_pair
