@@ -376,11 +376,13 @@ raised_drop(raised_exception *raised)
 
 #if !PYTHON2
 /* Cuts `value` out of the contexts of `other`, where it would close a cycle: 3.6 hangs in the next
-   `raise` then.  What the interpreter does when it sets a context itself. */
+   `raise` then.  A cycle that is there already is followed once: `slow` goes half as fast, and is
+   met. */
 static inline void
 exception_cut_context(PyObject *other, PyObject *value)
 {
-    PyObject *context;
+    PyObject *slow = other, *context;
+    int steps = 0;
 
     while ((context = PyException_GetContext(other)) != NULL) {
         Py_DECREF(context); /* `other` holds it */
@@ -389,6 +391,13 @@ exception_cut_context(PyObject *other, PyObject *value)
             return;
         }
         other = context;
+        if (++steps % 2 == 0) {
+            slow = PyException_GetContext(slow);
+            Py_DECREF(slow); /* as above */
+        }
+        if (other == slow) {
+            return;
+        }
     }
 }
 #endif
@@ -450,6 +459,13 @@ frame_position(PyFrameObject *frame)
 #define EXPECT_INTERPRETER_CHECK() ((void)(_Py_Ticker = 0))
 #else
 #define EXPECT_INTERPRETER_CHECK() ((void)0)
+#endif
+
+/* Is there more than one interpreter?  A new one is put before the others. */
+#if PY_VERSION_HEX >= 0x03070000
+#define FIRST_INTERPRETER_IS_MAIN() (PyInterpreterState_Head() == PyInterpreterState_Main())
+#else
+#define FIRST_INTERPRETER_IS_MAIN() (PyInterpreterState_Next(PyInterpreterState_Head()) == NULL)
 #endif
 
 /* From 3.13 on a thread that wants the GIL asks whoever has it.  Before, it asks its own
@@ -516,7 +532,7 @@ size_argument(PyObject *object, Py_ssize_t *size)
     if (index == NULL) {
         return -1;
     }
-    *size = PyNumber_AsSsize_t(index, PyExc_OverflowError);
+    *size = PyLong_AsSsize_t(index);
     Py_DECREF(index);
 #endif
     return *size == -1 && PyErr_Occurred() ? -1 : 1;

@@ -1,8 +1,6 @@
 /* gil.c: see gil.h. */
 #include "gil.h"
 
-#include <pthread.h>
-
 #include "paths.h"
 #include "signals.h"
 
@@ -12,7 +10,7 @@ is_only_interpreter(void)
 #if GIL_IS_ASKED_FOR_BY_OTHER_INTERPRETERS
     return 1;
 #else
-    return PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
+    return FIRST_INTERPRETER_IS_MAIN();
 #endif
 }
 
@@ -39,6 +37,7 @@ gil_check(makefile_state *state)
 }
 
 #if HAVE_DIRECT_PATH
+#include <pthread.h>
 
 int gil_transfers_under_way;
 

@@ -16,9 +16,9 @@
    kernel has, and a send that the kernel takes.  A thread whose data is always ready is one that
    computes, and shares as threads that compute do.
 
-   2. What waits gives the GIL up.  So does a send while another send is under way without it: where
-      both ends are on one machine a send does the receiver's work as well, and threads that send to
-      each other would stand in line for it.
+   2. What waits gives the GIL up.  So does a send while another transfer is in a system call
+      without it: where both ends are on one machine a send does the receiver's work as well, and
+      threads that answer each other would stand in line for it.
 
    3. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
       interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations

@@ -238,7 +238,7 @@ makefile(makefile_state *state, PyObject *const args[N_ARGS])
     return stream;
 }
 
-/* ---- The callable: in C, but it binds as a function of Python does ------------------------- */
+/* ---- The callable: in C, but it binds as a function of Python does --------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -366,6 +366,9 @@ callable_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject
 
     Py_INCREF(op);
     Py_XINCREF(kwnames);
+    for (i = 0; i < nkeywords; i++) {
+        Py_INCREF(args[nargs + i]); /* before a name is compared, which may run code */
+    }
     status = place_positional(&arguments, args, nargs);
     for (i = 0; status == 0 && i < nkeywords; i++) {
         status = place_keyword(state, &arguments, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]);
@@ -374,6 +377,9 @@ callable_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject
         result = call_placed(state, &arguments);
     }
     release_arguments(&arguments);
+    for (i = 0; i < nkeywords; i++) {
+        Py_DECREF(args[nargs + i]);
+    }
     Py_XDECREF(kwnames);
     Py_DECREF(op);
     return result;

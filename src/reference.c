@@ -42,6 +42,9 @@ counts_plainly(const makefile_state *state, PyObject *sock)
         return 0;
     }
     decref = dict_get(dict, state->str_decref_socketios);
+    if (decref == NULL) {
+        PyErr_Clear(); /* an odd key's, which Python's look-up would not let out either */
+    }
     plain = decref != NULL && decref == state->socket_decref &&
             PyFunction_GET_CODE(decref) == state->socket_decref_code;
     Py_XDECREF(decref);
@@ -145,9 +148,11 @@ is_counter(const makefile_state *state, PyObject *sock, PyObject *value)
     return as_socket < 0 ? -1 : !as_socket;
 }
 
-/* How a sock that counts in `_makefile_refs` is told of a file that was closed.  0, or -1. */
+/* How a sock that counts in `_makefile_refs` is told of a file that was closed.  The counter, which
+   *value has, is looked up again where code in Python ran: another thread may have counted.  0, or
+   -1 with an exception. */
 static int
-find_release(const makefile_state *state, PyObject *sock, reference_kind *kind)
+find_release(const makefile_state *state, PyObject *sock, reference_kind *kind, PyObject **value)
 {
     PyObject *decref, *counts_refs, *answer = NULL;
     attr_found found = object_get_optional_attr(sock, state->str_decref_socketios, &decref);
@@ -158,7 +163,9 @@ find_release(const makefile_state *state, PyObject *sock, reference_kind *kind)
     if (found != ATTR_ABSENT) {
         return found == ATTR_ERROR ? -1 : 0;
     }
-    counts_refs = import_attribute("backports.makefile._inspect", "counts_refs");
+    counts_refs = state->counts_refs != NULL
+                      ? Py_NewRef(state->counts_refs)
+                      : import_attribute("backports.makefile._inspect", "counts_refs");
     if (counts_refs != NULL) {
         answer = PyObject_CallOneArg(counts_refs, object_class(sock));
         by_close = answer == NULL ? -1 : PyObject_IsTrue(answer);
@@ -166,7 +173,11 @@ find_release(const makefile_state *state, PyObject *sock, reference_kind *kind)
     Py_XDECREF(answer);
     Py_XDECREF(counts_refs);
     *kind = by_close > 0 ? REFERENCE_BY_CLOSE : REFERENCE_BARE;
-    return by_close < 0 ? -1 : 0;
+    if (by_close < 0) {
+        return -1;
+    }
+    Py_SETREF(*value, PyObject_GetAttr(sock, state->str_makefile_refs));
+    return *value == NULL ? -1 : 0;
 }
 
 /* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL:
@@ -228,11 +239,11 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
         return -1;
     }
     if (value != NULL) {
-        status = *kind == REFERENCE_MAKEFILE_REFS ? find_release(state, sock, kind) : 0;
+        status = *kind == REFERENCE_MAKEFILE_REFS ? find_release(state, sock, kind, &value) : 0;
         if (status == 0) {
             status = counter_add(sock, counter_name(state, *kind), value, state->one);
         }
-        Py_DECREF(value);
+        Py_XDECREF(value);
         return status;
     }
     status = is_held_open(state, sock);
@@ -245,27 +256,37 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     return status > 0 ? 0 : -1;
 }
 
+/* The counter -= 1.  0, or -1 with an exception. */
+static int
+count_down(const makefile_state *state, PyObject *sock, reference_kind kind)
+{
+    PyObject *name = counter_name(state, kind);
+    PyObject *value = PyObject_GetAttr(sock, name);
+    PyObject *difference = value == NULL ? NULL : PyNumber_InPlaceSubtract(value, state->one);
+    int status = difference == NULL ? -1 : PyObject_SetAttr(sock, name, difference);
+
+    Py_XDECREF(difference);
+    Py_XDECREF(value);
+    return status;
+}
+
 void
 reference_restore(makefile_state *state, PyObject *sock, reference_kind kind)
 {
     raised_exception raised;
-    PyObject *name, *value, *difference;
 
     if (kind == REFERENCE_NONE) {
         return;
     }
     raised_take(&raised);
-    name = counter_name(state, kind);
-    value = PyObject_GetAttr(sock, name);
-    difference = value == NULL ? NULL : PyNumber_InPlaceSubtract(value, state->one);
-    if (difference != NULL && PyObject_SetAttr(sock, name, difference) == 0 &&
-        kind == REFERENCE_IO_REFS && counts_as_socket(state, sock) > 0) {
+    if (count_down(state, sock, kind) == 0 && kind == REFERENCE_IO_REFS &&
+        counts_as_socket(state, sock) > 0) {
         (void)close_if_closed(state, sock);
     }
-    Py_XDECREF(value);
-    Py_XDECREF(difference);
-    PyErr_Clear(); /* the sock's own refusal; what failed first is what the caller is told */
-    raised_restore(&raised);
+    if (raised_matches(PyExc_Exception)) {
+        PyErr_Clear(); /* the sock's own refusal; what failed first is what the caller is told */
+    }
+    raised_restore_as_context(&raised);
 }
 
 /* Calls the method of this name, if there is one.  1, 0 if there is none, or -1 with an
@@ -321,8 +342,7 @@ reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
     if (kind == REFERENCE_BY_CLOSE) {
         return call_method(sock, state->str_close);
     }
-    reference_restore(state, sock, kind);
-    return 0;
+    return kind == REFERENCE_NONE ? 0 : count_down(state, sock, kind);
 }
 
 int

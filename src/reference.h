@@ -21,7 +21,8 @@ INTERNAL int reference_take(makefile_state *state, PyObject *sock, reference_kin
 
 /* Takes back what reference_take counted, for a file that never came to be.  Nothing is closed but
    the interpreter's own socket whose last file this was, if it was closed before.  An exception
-   that is set stays. */
+   that is set stays, but for one that is no error (KeyboardInterrupt), which gets it as its
+   context. */
 INTERNAL void reference_restore(makefile_state *state, PyObject *sock, reference_kind kind);
 
 /* Tells `sock` that a file of it was closed, which may close the socket.  0, or -1 with an

@@ -490,19 +490,21 @@ static int
 socketio_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"sock", "mode", NULL};
-    PyObject *sock, *mode;
-    int status;
+    PyObject *sock, *mode, *held = NULL;
+    int status = -1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:SocketIO", names, &sock, &mode)) {
-        return -1;
+    if (kwargs != NULL) { /* up to 3.8 it may be the caller's own, who may empty it meanwhile */
+        held = PyDict_Copy(kwargs);
+        if (held == NULL) {
+            return -1;
+        }
     }
     Py_INCREF(op);
-    Py_INCREF(sock); /* the caller's dict of keywords may be emptied meanwhile */
-    Py_INCREF(mode);
-    status = socketio_reset((SocketIO *)op, sock, mode);
-    Py_DECREF(mode);
-    Py_DECREF(sock);
+    if (PyArg_ParseTupleAndKeywords(args, held, "OO:SocketIO", names, &sock, &mode)) {
+        status = socketio_reset((SocketIO *)op, sock, mode);
+    }
     Py_DECREF(op);
+    Py_XDECREF(held);
     return status;
 }
 

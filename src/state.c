@@ -288,7 +288,9 @@ state_fill(makefile_state *state)
         return -1;
     }
     if (HAVE_MODULE_STATE &&
-        (state->timeout_error = import_attribute("_socket", "timeout")) == NULL) {
+        ((state->timeout_error = import_attribute("_socket", "timeout")) == NULL ||
+         (state->counts_refs = import_attribute("backports.makefile._inspect", "counts_refs")) ==
+             NULL)) {
         return -1;
     }
     return 0;

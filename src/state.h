@@ -61,24 +61,25 @@
     X(timeout, "timeout")                         \
     X(unsupported_operation, "UnsupportedOperation")
 
-/* Other objects, all owned: X(field).  What is one interpreter's own is NULL where the state is the
-   process's, or is only compared. */
-#define STATE_OBJECTS(X)                                                               \
-    X(raw_read)         /* _io._RawIOBase.read, for arguments that are its to judge */ \
-    X(timeout_error)    /* socket.timeout, where the state is an interpreter's own */  \
-    X(text_encoding)    /* io.text_encoding, from 3.10 on */                           \
-    X(buffered_reader)  /* _io.BufferedReader, */                                      \
-    X(buffered_writer)  /* _io.BufferedWriter, */                                      \
-    X(buffered_rw_pair) /* and _io.BufferedRWPair */                                   \
-    X(one)                                                                             \
-    X(zero)                                                                            \
-    X(would_block_errno) /* EAGAIN, as an int object */                                \
-    X(interrupted_errno) /* EINTR */                                                   \
-    X(interpreter_check) /* a function of Python that does nothing: see gil.h */       \
-    X(socketio_type)     /* our SocketIO */                                            \
-    X(callable_type)     /* the type of backport_makefile */                           \
-    X(backport_makefile)                                                               \
-    X(socket_decref)      /* socket.socket._decref_socketios; only compared */         \
+/* Other objects, all owned: X(field).  Where the state is the process's, what is one interpreter's
+   own is NULL, or only compared; interpreter_check needs nothing of the one it is from. */
+#define STATE_OBJECTS(X)                                                                     \
+    X(raw_read)         /* _io._RawIOBase.read, for arguments that are its to judge */       \
+    X(timeout_error)    /* socket.timeout, where the state is an interpreter's own */        \
+    X(text_encoding)    /* io.text_encoding, from 3.10 on */                                 \
+    X(buffered_reader)  /* _io.BufferedReader, */                                            \
+    X(buffered_writer)  /* _io.BufferedWriter, */                                            \
+    X(buffered_rw_pair) /* and _io.BufferedRWPair */                                         \
+    X(one)                                                                                   \
+    X(zero)                                                                                  \
+    X(would_block_errno) /* EAGAIN, as an int object */                                      \
+    X(interrupted_errno) /* EINTR */                                                         \
+    X(counts_refs)       /* _inspect.counts_refs, where the state is an interpreter's own */ \
+    X(interpreter_check) /* a function of Python that does nothing: see gil.h */             \
+    X(socketio_type)     /* our SocketIO */                                                  \
+    X(callable_type)     /* the type of backport_makefile */                                 \
+    X(backport_makefile)                                                                     \
+    X(socket_decref)      /* socket.socket._decref_socketios; only compared */               \
     X(socket_decref_code) /* its code, if that counts as reference.c does; else NULL */
 
 typedef struct {
