@@ -3,6 +3,7 @@
 The calls are made by one loop in C, in which the interpreter does not look at anything.
 """
 
+import ctypes
 import functools
 import gc
 import os
@@ -105,6 +106,43 @@ def test_exception_put_by_in_a_loop_in_c_comes_with_the_next_operation(
     assert raw.write(b"") == 0
 
 
+def test_exception_put_by_comes_in_the_function_that_wrote(streams, interrupting):
+    raw, _ = streams()
+    interrupting(1)
+    with pytest.raises(Interrupt):
+        count = raw.write(BIG)
+        for _ in range(100000):
+            pass
+        count = None
+    assert 0 < count < len(BIG)
+
+
+def test_exception_put_by_without_a_pending_call_comes_with_the_next_operation(streams):
+    """The interpreter's list of pending calls is full; the handler is in C, or it would serve them."""
+    raw, peer = streams()
+    main = harness.get_native_id()
+    do_nothing = ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)  # abs(NULL) is 0
+    pend = ctypes.pythonapi.Py_AddPendingCall
+
+    def interrupt():
+        harness.wait_until(lambda: harness.is_blocked(main))
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    results = []
+    old = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        interrupting = harness.Worker(interrupt)
+        calls = [(raw.write, BIG), (peer.recv, 1 << 20)] + [(raw.write, b"more")] * 2
+        with pytest.raises(KeyboardInterrupt):
+            call_in_c(results, *[(pend, do_nothing, None)] * 400 + calls)
+        interrupting.result()
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    results = results[400:]
+    assert len(results) == 2
+    assert 0 < results[0] < len(BIG)
+
+
 def test_exception_put_by_is_not_raised_in_another_thread(c_impl, streams, interrupting, closing):
     raw, _ = streams()
     ours, peer = map(closing, socket.socketpair())
@@ -166,8 +204,10 @@ def test_older_of_two_exceptions_put_by_is_let_go(streams):
     """The handler is in C: one in Python would be where the interpreter raises the first."""
 
     def count():
+        """What an exception adds to: it is an object, or, up to 3.11, still a class alone."""
         gc.collect()
-        return sum(type(each) is KeyboardInterrupt for each in gc.get_objects())
+        objects = sum(type(each) is KeyboardInterrupt for each in gc.get_objects())
+        return objects, sys.getrefcount(KeyboardInterrupt)
 
     def interrupt():
         for stream in first, second:

@@ -22,9 +22,12 @@ def upper(sock, data):
     return _socket.socket.send(sock, bytes(data).upper())
 
 
-def connect(cls, closing):
-    """A connected socket of a class below the C socket, and its peer."""
+def connect(impl, cls, closing):
+    """A connected socket of a class below the C socket, where socket.socket was in use, and its peer."""
     ours, peer = map(closing, socket.socketpair())
+    raw = impl.SocketIO(ours, "w")
+    raw.write(b"")
+    raw._sock = None
     number = os.dup(ours.fileno())
     if PY2:
         pytest.skip("2.7's C socket takes no descriptor")
@@ -73,7 +76,7 @@ def test_way_of_look_up_of_a_class_below_the_c_socket_is_taken(any_impl, closing
                 return functools.partial(upper, self)
             return _socket.socket.__getattribute__(self, name)
 
-    sock, peer = connect(Sock, closing)
+    sock, peer = connect(any_impl, Sock, closing)
     raw = any_impl.SocketIO(sock, "w")
     for _ in range(3):
         assert raw.write(b"data") == 4
@@ -93,12 +96,27 @@ def test_method_of_a_class_below_the_c_socket_is_called(any_impl, closing, name)
         return getattr(_socket.socket, name)(self, *args)
 
     setattr(Sock, name, method)
-    sock, peer = connect(Sock, closing)
+    sock, peer = connect(any_impl, Sock, closing)
     raw = any_impl.SocketIO(sock, "rw")
     peer.sendall(b"data")
     assert raw.read(4) == b"data"
     assert raw.write(b"data") == 4
     assert calls == [name]
+    raw._sock = None
+
+
+def test_method_of_an_instance_below_the_c_socket_is_called(any_impl, closing):
+    class Sock(_socket.socket):
+        _io_refs = 0
+
+    sock, peer = connect(any_impl, Sock, closing)
+    raw = any_impl.SocketIO(sock, "w")
+    assert raw.write(b"data") == 4
+    sock.send = functools.partial(upper, sock)
+    assert raw.write(b"data") == 4
+    del sock.send
+    assert raw.write(b"data") == 4
+    assert peer.recv(20) == b"dataDATAdata"
     raw._sock = None
 
 

@@ -52,6 +52,16 @@ def test_count_of_a_socket_does_not_go_below_zero(any_impl, unix_pair):
     assert ours._io_refs == 0
 
 
+@pytest.mark.skipif(PY2, reason="2.7's socket.socket does not count")
+def test_count_of_a_socket_goes_beyond_the_largest_size(any_impl, unix_pair):
+    ours, peer = unix_pair
+    ours._io_refs = sys.maxsize
+    stream = any_impl.makefile(ours, "rb")
+    assert ours._io_refs == sys.maxsize + 1
+    stream.close()
+    assert ours._io_refs == sys.maxsize
+
+
 def test_flush_that_closes_the_stream_again_releases_it_once(impl):
     class Raw(impl.SocketIO):
         flushed = False
@@ -158,6 +168,25 @@ print(told)
 
 
 # --- References -----------------------------------------------------------------------------------
+
+
+def test_exception_on_its_way_while_a_stream_dies_stays(any_impl):
+    zero = 0
+    with pytest.raises(ZeroDivisionError):
+        (any_impl.SocketIO(ScriptedSocket(), "r"), 1 // zero)
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy finalises later")
+def test_value_of_a_field_that_dies_sees_the_next_one(any_impl):
+    class Held(object):
+        def __del__(self):
+            seen.append(raw._timeout_occurred)
+
+    seen = []
+    raw = any_impl.SocketIO(ScriptedSocket(), "r")
+    raw._timeout_occurred = Held()
+    raw._timeout_occurred = "next"
+    assert seen == ["next"]
 
 
 @counted

@@ -206,6 +206,68 @@ def test_socket_shut_during_a_timed_write_is_told_to_the_next(c_impl, pair, when
         signal.signal(signal.SIGPIPE, old)
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy runs handlers some time")
+def test_signal_that_returns_ends_a_timed_write_that_has_sent_something(c_impl, pair, when_blocked):
+    ours, peer = pair
+    ours.settimeout(30)
+    raw = c_impl.SocketIO(ours, "w")
+    handled = []
+    old = signal.signal(signal.SIGUSR1, lambda signum, frame: handled.append(signum))
+    try:
+        when_blocked(os.kill, os.getpid(), signal.SIGUSR1)
+        assert 0 < raw.write(BIG) < len(BIG)
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    assert handled == [signal.SIGUSR1]
+
+
+def make_blocking(sock):
+    """Make the descriptor wait, behind the socket's back."""
+    flags = fcntl.fcntl(sock, fcntl.F_GETFL)
+    fcntl.fcntl(sock, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
+
+
+@pytest.mark.skipif(not hasattr(socket, "MSG_DONTWAIT"), reason="the descriptor decides here")
+def test_large_timed_write_on_a_full_descriptor_that_waits_times_out(impl, pair):
+    ours, peer = pair
+    fill(ours)
+    ours.settimeout(0.1)
+    make_blocking(ours)
+    assert 0.05 < measure_time_out(impl.SocketIO(ours, "w").write, b"x" * 100000) < 10
+
+
+def test_timeout_of_a_handler_ends_a_read_on_a_descriptor_that_waits(c_impl, pair, when_blocked):
+    ours, peer = pair
+    raw = c_impl.SocketIO(ours, "r")
+
+    def handler(signum, frame):
+        ours.settimeout(0.1)
+        make_blocking(ours)
+
+    old = signal.signal(signal.SIGUSR1, handler)
+    try:
+        when_blocked(os.kill, os.getpid(), signal.SIGUSR1)
+        with pytest.raises(socket.timeout):
+            raw.read(1)
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+
+
+def test_broken_pipe_after_progress_is_not_told_to_a_read(impl, pair):
+    ours, peer = pair
+    ours.settimeout(30)
+    raw = impl.SocketIO(ours, "rw")
+    peer.sendall(b"answer")
+    writer = harness.Worker(raw.write, BIG)
+    writer.wait_until_blocked()
+    peer.shutdown(socket.SHUT_RD)
+    drain(peer)  # there is room again, which nobody takes
+    assert 0 < writer.result() < len(BIG)
+    peer.close()
+    assert raw.read(100) == b"answer"
+    assert raw.read(100) == b""
+
+
 def test_full_non_blocking_socket_does_not_wait_while_another_thread_does(c_impl, pair, closing):
     left, right = map(closing, harness.unix_pair())
     reader = Worker(c_impl.SocketIO(left, "r").read, 3)
@@ -213,8 +275,7 @@ def test_full_non_blocking_socket_does_not_wait_while_another_thread_does(c_impl
     ours, peer = pair
     fill(ours)
     ours.setblocking(False)
-    flags = fcntl.fcntl(ours, fcntl.F_GETFL)
-    fcntl.fcntl(ours, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)  # behind the socket's back
+    make_blocking(ours)
     assert c_impl.SocketIO(ours, "w").write(b"x") is None
     right.sendall(b"end")
     assert reader.get() == b"end"
