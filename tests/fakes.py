@@ -76,7 +76,10 @@ class ScriptedSocket(object):
         size = min(len(buf), len(step))
         if size < len(step):
             self.script.insert(0, step[size:])
-        memoryview(buf)[:size] = step[:size]
+        view = memoryview(buf)
+        view[:size] = step[:size]
+        if hasattr(view, "release"):  # PyPy keeps it for a while, and from 3.15 on what is exported stays
+            view.release()
         return size
 
     def send(self, data):

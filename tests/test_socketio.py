@@ -1233,7 +1233,8 @@ def test_read_of_more_than_there_is_memory_is_an_error_and_takes_nothing(any_imp
     ours, peer = unix_pair
     peer.sendall(b"spam")
     raw = any_impl.SocketIO(ours, "r")
-    with pytest.raises(MemoryError if sys.version_info < (3, 15) else OverflowError):
+    error = MemoryError if sys.version_info < (3, 15) else OverflowError
+    with pytest.raises((MemoryError, ValueError) if PYPY else error):
         raw.read(size)
     assert raw.read(4) == b"spam"
 
@@ -1266,7 +1267,11 @@ def test_read_gives_bytes_of_its_own(any_impl):
         with pytest.raises(BufferError):
             raw.read(4)
         return
-    result = raw.read(4)
+    try:
+        result = raw.read(4)
+    except BufferError:  # so does PyPy 3.11's own
+        assert PYPY
+        return
     kept[0][0:1] = b"!"
     assert type(result) is bytes
     assert result == b"spam"
