@@ -29,7 +29,7 @@ gil_check(makefile_state *state)
         return -1;
     }
 #endif
-    state->is_only_interpreter = is_only_interpreter();
+    FIELD_STORE(state->is_only_interpreter, is_only_interpreter());
     EXPECT_INTERPRETER_CHECK();
     result = PyObject_CallNoArgs(state->interpreter_check);
     Py_XDECREF(result);

@@ -158,7 +158,7 @@ wrap_raw(const makefile_state *state, PyObject *io, PyObject *raw, const makefil
          PyObject *size)
 {
     const int pair = mode->reading && mode->writing;
-    PyObject *const raw_raw_size[] = {raw, raw, size};
+    PyObject *const raw_size[] = {raw, size}, *const raw_raw_size[] = {raw, raw, size};
     PyObject *name = pair            ? state->str_buffered_rw_pair
                      : mode->writing ? state->str_buffered_writer
                                      : state->str_buffered_reader;
@@ -171,10 +171,9 @@ wrap_raw(const makefile_state *state, PyObject *io, PyObject *raw, const makefil
     if (wrapper == NULL) {
         return NULL;
     }
-    socketio_set_wrapping(
-        raw, wrapper == own &&
-                 exact_int_as_ssize(size, &nbytes)); /* no __index__ that could ask as well */
-    buffer = object_call(wrapper, raw_raw_size + !pair, 2 + pair);
+    /* Not with an `__index__` that could ask as well. */
+    socketio_set_wrapping(raw, wrapper == own && exact_int_as_ssize(size, &nbytes));
+    buffer = pair ? object_call(wrapper, raw_raw_size, 3) : object_call(wrapper, raw_size, 2);
     socketio_set_wrapping(raw, 0);
     Py_DECREF(wrapper);
     return buffer;
