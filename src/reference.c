@@ -256,17 +256,21 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     return status > 0 ? 0 : -1;
 }
 
-/* The counter -= 1.  0, or -1 with an exception. */
+/* The counter -= 1, if there is one: the sock may be another by now.  0, or -1 with an exception. */
 static int
 count_down(const makefile_state *state, PyObject *sock, reference_kind kind)
 {
-    PyObject *name = counter_name(state, kind);
-    PyObject *value = PyObject_GetAttr(sock, name);
-    PyObject *difference = value == NULL ? NULL : PyNumber_InPlaceSubtract(value, state->one);
-    int status = difference == NULL ? -1 : PyObject_SetAttr(sock, name, difference);
+    PyObject *name = counter_name(state, kind), *value, *difference;
+    attr_found found = object_get_optional_attr(sock, name, &value);
+    int status;
 
+    if (found != ATTR_FOUND) {
+        return found == ATTR_ERROR ? -1 : 0;
+    }
+    difference = PyNumber_InPlaceSubtract(value, state->one);
+    status = difference == NULL ? -1 : PyObject_SetAttr(sock, name, difference);
     Py_XDECREF(difference);
-    Py_XDECREF(value);
+    Py_DECREF(value);
     return status;
 }
 

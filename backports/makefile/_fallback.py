@@ -553,7 +553,7 @@ class SocketIO(io.RawIOBase):
                 count = self._receive(sock, recv_into, buffer)
             else:
                 count = recv_into(buffer)
-            if type(count) is int and count == size == len(buffer):
+            if type(count) is int and count == size == len(buffer) and not TAKES_BYTES:
                 return bytes(buffer)
         except socket.timeout:
             self._timeout_occurred = True
