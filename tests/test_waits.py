@@ -285,7 +285,8 @@ def test_full_non_blocking_socket_does_not_wait_while_another_thread_does(c_impl
 
 
 @pytest.mark.skipif(
-    PYPY or not hasattr(os, "SCHED_BATCH"), reason="tells the system who goes first"
+    PYPY or harness.NO_GIL or not hasattr(os, "SCHED_BATCH"),
+    reason="tells the system who goes first, and who gets the GIL",
 )
 def test_number_that_is_used_again_while_the_gil_changes_hands_is_not_written_to(
     any_impl, pair, closing
