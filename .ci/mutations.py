@@ -224,7 +224,7 @@ mutate("stream.h", "errno is what it was", "errno = EAGAIN;", "errno = 0;",
        BLOCKING + "TestWouldBlock::test_buffered_writer_on_a_full_socket_raises_blocking_io_error_with_eagain")
 mutate("stream.h", "the argument of a method is borrowed",
        "Py_INCREF(argument); \\ result = function((SocketIO *)op, argument); \\ Py_DECREF(argument);", "result = function((SocketIO *)op, argument);",
-       "test_arguments_held.py::test_bytes_of_a_waiting_write_are_held", "test_arguments_held.py::test_bytes_and_stream_that_sendall_lets_go_of_are_held")
+       OWNERSHIP + "test_bytes_of_a_waiting_write_whose_caller_lets_go_of_them_are_sent")
 mutate("stream.h", "attributes of an instance are passed over", "(self->dict == NULL || PyDict_Size(self->dict) == 0)", "1",
        SOCKETIO + "test_override_of_readable_on_the_instance_decides_the_direction")
 mutate("stream.h", "a closed stream works on", "stream_is_plain(self) && !FIELD_LOAD(self->closed) && ", "stream_is_plain(self) && ",
@@ -312,7 +312,7 @@ mutate("socketio.c", "an overridden flush is not called", "if (!stream_is_plain(
 mutate("socketio.c", "a stream without a sock complains when it dies", "return found == ATTR_ABSENT;", "return 0;",
        OWNERSHIP + "test_stream_of_a_subclass_without_a_sock_dies_in_silence")
 mutate("socketio.c", "a sock that cannot be had is left as an exception", "if (found == ATTR_ERROR) { PyErr_Clear(); }", "",
-       EXCEPTIONS + "test_stream_whose_sock_cannot_be_had_is_flushed_when_it_dies")
+       OWNERSHIP + "test_stream_that_never_had_its_sock_is_flushed_when_it_dies")
 mutate("socketio.c", "a finalizer drops the exception on its way", "raised_restore(&raised);", "raised_drop(&raised);",
        OWNERSHIP + "test_exception_on_its_way_while_a_stream_dies_stays")
 mutate("socketio.c", "a stream that dies does not say so", "PyObject_SetAttr(op, self->state->str_finalizing, Py_True) < 0", "0",
@@ -361,7 +361,7 @@ mutate("makefile.c", "a keyword has to be the interned string", "if (same != 0) 
 mutate("makefile.c", "an argument given twice is taken", "&& arguments->placed[i] == NULL) {", ") {",
        "test_arguments.py::test_arguments_too_many_unknown_or_twice_refused")
 mutate("makefile.c", "a failed makefile keeps its count", "socketio_abandon(state, raw, args[ARG_SELF]);", "socketio_finish(raw);",
-       REGRESSIONS + "test_failed_makefile_says_nothing_to_the_sock")
+       OWNERSHIP + "test_makefile_that_fails_says_nothing_to_the_sock")
 mutate("makefile.c", "arguments leak", "Py_XDECREF(arguments->placed[i]);", "",
        OWNERSHIP + "test_makefile_lets_go_of_its_arguments")
 

@@ -60,6 +60,7 @@ def test_count_of_a_socket_goes_beyond_the_largest_size(any_impl, unix_pair):
     assert ours._io_refs == sys.maxsize + 1
     stream.close()
     assert ours._io_refs == sys.maxsize
+    ours._io_refs = 0
 
 
 def test_flush_that_closes_the_stream_again_releases_it_once(impl):
@@ -77,6 +78,14 @@ def test_flush_that_closes_the_stream_again_releases_it_once(impl):
     raw.close()
     assert raw.closed
     assert sock.told == ["_decref_socketios"]
+
+
+def test_makefile_that_fails_says_nothing_to_the_sock(impl):
+    sock = MakefileRefs()
+    with pytest.raises(OverflowError):
+        impl.makefile(sock, "rb", 1 << 80)
+    assert sock._makefile_refs == 0
+    assert sock.told == []
 
 
 def test_half_made_stream_that_is_closed_says_nothing_to_the_sock(impl, monkeypatch):
@@ -99,6 +108,8 @@ def test_stream_made_anew_is_closed_as_one_made_directly(impl, unix_pair, mode):
     raw.__init__(Bare(), mode)
     raw.close()  # there is nobody to tell
     assert raw._sock is None
+    if not PY2:
+        ours._io_refs = 0  # nobody took the first file back
     ours.close()
     peer.close()
 
@@ -170,6 +181,22 @@ print(told)
 # --- References -----------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored")
+def test_stream_that_never_had_its_sock_is_flushed_when_it_dies(any_impl):
+    class Raw(any_impl.SocketIO):
+        @property
+        def _sock(self):
+            raise KeyError("there is none yet")
+
+        def flush(self):
+            flushed.append(self.closed)
+
+    flushed = []
+    Raw.__new__(Raw)
+    collect_garbage()
+    assert flushed[:1] == [False]
+
+
 def test_exception_on_its_way_while_a_stream_dies_stays(any_impl):
     zero = 0
     with pytest.raises(ZeroDivisionError):
@@ -207,6 +234,28 @@ def test_stream_lets_go_of_all_that_it_holds(impl, make):
         stream.close()
         del raw, stream
     assert count() == before
+
+
+@pytest.mark.skipif(PYPY or harness.SOCKET_CALLS is None, reason="a wait is seen in /proc")
+@pytest.mark.skipif(PY2, reason="2.7 has no allocator that marks what is free")
+def test_bytes_of_a_waiting_write_whose_caller_lets_go_of_them_are_sent(impl, monkeypatch):
+    script = """
+import functools, harness
+data = b"x" * 300000
+ours, peer = socket.socketpair()
+raw = makefile(ours, "wb", 0)
+call = functools.partial(raw.write, bytes(bytearray(data)))
+peer.settimeout(5)
+writer = harness.Worker(call)
+writer.wait_until_blocked()
+call.__setstate__((raw.write, (b"",), {}, {}))
+received = b""
+while len(received) < len(data):
+    received += peer.recv(1 << 20)
+print(received == data, writer.result())
+"""
+    monkeypatch.setenv("PYTHONMALLOC", "debug")  # which writes over what is freed
+    assert run_script(script, impl) == "True 300000\n"
 
 
 @counted
