@@ -154,6 +154,7 @@ endpoint_find(endpoint *found, SocketIO *self, PyObject *sock, operation kind, P
 {
     csocket_knowledge *csocket = &self->state->csocket;
 
+    assert(!PyErr_Occurred());
     found->method = NULL;
     found->has_view = 0;
     found->csocket = sock;
@@ -207,6 +208,7 @@ endpoint_error_is(const makefile_state *state, PyObject *number, errno_source so
 PyObject *
 endpoint_error_result(SocketIO *self, operation kind)
 {
+    assert(PyErr_Occurred());
     if (kind == OPERATION_READ) {
         int is_timeout = state_timeout_is_raised(self->state);
 
@@ -282,6 +284,7 @@ endpoint_call(SocketIO *self, PyObject *sock, PyObject *method, PyObject *argume
 PyObject *
 endpoint_transfer_result(Py_ssize_t nbytes)
 {
+    assert((nbytes == TRANSFER_ERROR) == (PyErr_Occurred() != NULL));
     if (nbytes >= 0) {
         return Int_FromSsize_t(nbytes);
     }

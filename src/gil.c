@@ -71,6 +71,7 @@ void
 gil_acquire(PyThreadState *thread)
 {
     PyEval_RestoreThread(thread);
+    assert(__atomic_load_n(&gil_transfers_under_way, __ATOMIC_RELAXED) > 0);
     __atomic_sub_fetch(&gil_transfers_under_way, 1, __ATOMIC_RELAXED);
 }
 

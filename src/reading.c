@@ -129,6 +129,7 @@ collected_finish(collected *self)
 {
     PyObject *bytes = self->bytes;
 
+    assert(self->used <= (bytes == NULL ? 0 : PyBytes_GET_SIZE(bytes)));
     if (bytes == NULL || self->used < MAPPED_NBYTES) {
         if (bytes == NULL || self->used != PyBytes_GET_SIZE(bytes)) {
             return PyBytes_FromStringAndSize(bytes == NULL ? NULL : PyBytes_AS_STRING(bytes),
@@ -210,6 +211,7 @@ collect_direct(SocketIO *self, PyObject *csocket, collected *into, Py_ssize_t nb
         nbytes = PyBytes_GET_SIZE(into->bytes) - into->used;
     }
     received = receive(self, csocket, PyBytes_AS_STRING(into->bytes) + into->used, nbytes);
+    assert(received <= nbytes && (received == TRANSFER_ERROR) == (PyErr_Occurred() != NULL));
     if (received > 0) {
         into->used += received;
         return COLLECT_SOME;

@@ -229,8 +229,10 @@ int
 reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
 {
     PyObject *value;
-    int status = take_plainly(state, sock);
+    int status;
 
+    assert(!PyErr_Occurred());
+    status = take_plainly(state, sock);
     if (status != 0) {
         *kind = REFERENCE_IO_REFS;
         return status < 0 ? -1 : 0;
@@ -325,6 +327,7 @@ reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
 {
     int called;
 
+    assert(!PyErr_Occurred());
     switch (kind) {
         case REFERENCE_IO_REFS:
             called = release_plainly(state, sock);

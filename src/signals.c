@@ -29,8 +29,10 @@ this_thread(void)
 static int
 raise_now(void)
 {
+    assert(!PyErr_Occurred());
     STORE(deferred.due, 0);
     raised_restore(&deferred.raised);
+    assert(PyErr_Occurred());
     return -1;
 }
 
@@ -68,6 +70,7 @@ signals_serve_deferring(makefile_state *state)
 {
     raised_exception older;
 
+    assert(!PyErr_Occurred());
     if (PyErr_CheckSignals() == 0) {
         return 0;
     }
@@ -81,5 +84,6 @@ signals_serve_deferring(makefile_state *state)
     (void)Py_AddPendingCall(raise_elsewhere,
                             NULL); /* without room the stream's next operation tells */
     raised_drop(&older);
+    assert(!PyErr_Occurred());
     return 1;
 }

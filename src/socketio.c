@@ -335,6 +335,7 @@ socketio_finalize(PyObject *op)
     SocketIO *self = (SocketIO *)op;
     raised_exception raised;
 
+    assert(Py_REFCNT(op) > 0);
     if (self->closed && self->dict == NULL) {
         return;
     }

@@ -100,6 +100,7 @@ stream_poison(SocketIO *self)
 {
     raised_exception raised;
 
+    assert(PyErr_Occurred());
     raised_take(&raised);
     (void)stream_set_attribute(self, &self->timeout_occurred, self->state->str_timeout_occurred,
                                Py_True);

@@ -266,6 +266,7 @@ transfer_retry(transfer *self, int error, int resuming)
 {
     int has_waited = 0;
 
+    assert(error != 0 && !PyErr_Occurred());
     for (;;) {
         int waits_in_call = self->waits_in_call;
         attempt next;
@@ -363,6 +364,7 @@ transfer_resume(transfer self, Py_ssize_t sent)
     for (;;) {
         Py_ssize_t more;
 
+        assert(sent > 0 && sent < nbytes && !PyErr_Occurred());
         if (self.waits_in_call) {
             /* Less than all: a signal came, or the socket has an error to tell. */
             (void)serve_signals_later(&self);
@@ -421,6 +423,7 @@ transfer_recv(makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t
 {
     transfer self = {state, csocket, DIRECTION_RECV, buffer, nbytes, history, 0, 0, 0};
 
+    assert(nbytes >= 0 && !PyErr_Occurred());
     COUNT_PATH(direct);
     if (nbytes == 0) {
         return 0;
@@ -438,6 +441,7 @@ transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_s
     transfer self = {state, csocket, DIRECTION_SEND, (char *)buffer, nbytes, history, 0, 0, 0};
     Py_ssize_t sent;
 
+    assert(nbytes >= 0 && !PyErr_Occurred());
     COUNT_PATH(direct);
     if (kept_error(history, csocket) != 0) {
         return raise_kept_error(state, history);
