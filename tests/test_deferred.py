@@ -6,6 +6,7 @@ The calls are made by one loop in C, in which the interpreter does not look at a
 import ctypes
 import functools
 import gc
+import itertools
 import os
 import signal
 import socket
@@ -76,7 +77,7 @@ def get_blocking_descriptor(native_id):
 def call_in_c(results, *calls):
     """Make the calls, of a callable and its arguments each, and append what they return."""
     made = [functools.partial(*call) for call in calls]
-    results.extend(map(functools.partial.__call__, made))
+    results.extend(getattr(itertools, "imap", map)(functools.partial.__call__, made))
 
 
 @pytest.fixture
