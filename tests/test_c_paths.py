@@ -226,7 +226,8 @@ def count(call, *args):
     before = counts()
     call(*args)
     after = counts()
-    return "%d kept, %d given up" % tuple(after[name] - before[name] for name in ("gil_kept", "gil_given_up"))
+    differences = tuple(after[name] - before[name] for name in ("gil_kept", "gil_given_up"))
+    return "%d kept, %d given up" % differences
 ours, peer = socket.socketpair()
 peer.sendall(b"x" * 1000)
 raw = makefile(ours, "rwb", 0)
@@ -328,7 +329,7 @@ def test_readall_that_has_a_part_of_its_room_left_takes_no_more_than_that(c_impl
 chunk = __import__("_io").DEFAULT_BUFFER_SIZE
 ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 peer.sendall(b"x" * (chunk * 5 // 8))
-peer.sendall(b"y" * (chunk * 3 // 2))  # there is room for 11 eighths: the rest of the record is lost
+peer.sendall(b"y" * (chunk * 3 // 2))  # there is room for 11 eighths
 peer.close()
 data = makefile(ours, "rb", 0).readall()
 print(data.count(b"x") * 8 // chunk, data.count(b"y") * 8 // chunk, len(data) * 8 // chunk)

@@ -25,7 +25,9 @@ BIG = b"x" * (1 << 23)
 
 pytestmark = [
     pytest.mark.usefixtures("watchdog"),
-    pytest.mark.skipif(PYPY or harness.SOCKET_CALLS is None, reason="of the C extension, and /proc"),
+    pytest.mark.skipif(
+        PYPY or harness.SOCKET_CALLS is None, reason="of the C extension, and /proc"
+    ),
 ]
 
 
@@ -119,7 +121,7 @@ def test_exception_put_by_comes_in_the_function_that_wrote(streams, interrupting
 
 
 def test_exception_put_by_without_a_pending_call_comes_with_the_next_operation(streams):
-    """The interpreter's list of pending calls is full; the handler is in C, or it would serve them."""
+    """The interpreter's list of pending calls is full; a handler in Python would serve them."""
     raw, peer = streams()
     main = harness.get_native_id()
     do_nothing = ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)  # abs(NULL) is 0

@@ -23,7 +23,7 @@ def upper(sock, data):
 
 
 def connect(impl, cls, closing):
-    """A connected socket of a class below the C socket, where socket.socket was in use, and its peer."""
+    """A socket of a class below the C socket, where socket.socket was in use, and its peer."""
     ours, peer = map(closing, socket.socketpair())
     raw = impl.SocketIO(ours, "w")
     raw.write(b"")

@@ -224,7 +224,9 @@ def test_stream_lets_go_of_all_that_it_holds(impl, make):
         return [sys.getrefcount(held) for held in (sock, mode, module, impl.SocketIO)]
 
     sock, mode = CountingSocket(None), "".join("rb")
-    module = sys.modules["backports.makefile._" + {"c": "makefile", "python": "fallback"}[impl.name]]
+    module = sys.modules[
+        "backports.makefile._" + {"c": "makefile", "python": "fallback"}[impl.name]
+    ]
     getattr(impl, make)(sock, mode).close()
     before = count()
     for _ in range(10):
@@ -280,7 +282,9 @@ def test_attribute_of_a_stream_dies_with_it(impl):
 def test_makefile_lets_go_of_its_arguments(impl, fails):
     def call():
         try:
-            impl.makefile(sock, mode, size, encoding=encoding, errors=errors, newline=newline).close()
+            impl.makefile(
+                sock, mode, size, encoding=encoding, errors=errors, newline=newline
+            ).close()
         except LookupError:
             assert fails
 
