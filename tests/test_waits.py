@@ -156,10 +156,10 @@ def test_rest_of_a_write_whose_peer_took_something_late_has_the_time_since_then(
     assert writer.result() > 0.2
 
 
-def test_write_after_the_rest_was_taken_waits_anew(c_impl, pair):
+def test_write_after_the_rest_was_taken_waits_anew(impl, pair):
     ours, peer = pair
     ours.settimeout(0.3)
-    raw = c_impl.SocketIO(ours, "w")
+    raw = impl.SocketIO(ours, "w")
     assert 0 < raw.write(BIG) < len(BIG)
     drain(peer)
     assert raw.write(b"rest") == 4

@@ -296,6 +296,8 @@ def is_buffer_in_python(b):
 # --- Transfer: sending ----------------------------------------------------------------------------
 
 REST_S = 0.05  # a send that comes this soon after one whose time was up is the rest of it
+# What is left to a write whose time is up: whether there is room now.
+ONE_LOOK_S = 0.001
 
 # The errors that the system tells once; others it tells each time.  In C: `is_told_once`.
 TOLD_ONCE = frozenset(getattr(errno, name) for name in (
@@ -347,8 +349,9 @@ def transfer_send(csocket, b, stream):
         idle = take_rest(csocket, stream)
         if timeout is None:
             return send_waiting(csocket, view)
-        if idle is not None:
-            return transfer_resume(csocket, view, stream, deadline_after(idle, timeout), idle, 0)
+        if idle is not None and timeout:
+            deadline = max(deadline_after(idle, timeout), get_time() + ONE_LOOK_S)
+            return transfer_resume(csocket, view, stream, deadline, idle, 0)
         deadline = deadline_after(get_time(), timeout)
         try:
             sent = SEND(csocket, view, MSG_DONTWAIT)
