@@ -148,36 +148,21 @@ is_counter(const makefile_state *state, PyObject *sock, PyObject *value)
     return as_socket < 0 ? -1 : !as_socket;
 }
 
-/* How a sock that counts in `_makefile_refs` is told of a file that was closed.  The counter, which
-   *value has, is looked up again where code in Python ran: another thread may have counted.  0, or
-   -1 with an exception. */
+/* Is a file that was closed told to the sock by its close(), which counts?  1, 0, or -1 with an
+   exception. */
 static int
-find_release(const makefile_state *state, PyObject *sock, reference_kind *kind, PyObject **value)
+counts_by_close(const makefile_state *state, PyObject *sock)
 {
-    PyObject *decref, *counts_refs, *answer = NULL;
-    attr_found found = object_get_optional_attr(sock, state->str_decref_socketios, &decref);
-    int by_close = -1;
+    PyObject *counts_refs = state->counts_refs != NULL
+                                ? Py_NewRef(state->counts_refs)
+                                : import_attribute("backports.makefile._inspect", "counts_refs");
+    PyObject *answer =
+        counts_refs == NULL ? NULL : PyObject_CallOneArg(counts_refs, object_class(sock));
+    int by_close = answer == NULL ? -1 : PyObject_IsTrue(answer);
 
-    Py_XDECREF(decref);
-    *kind = REFERENCE_MAKEFILE_REFS;
-    if (found != ATTR_ABSENT) {
-        return found == ATTR_ERROR ? -1 : 0;
-    }
-    counts_refs = state->counts_refs != NULL
-                      ? Py_NewRef(state->counts_refs)
-                      : import_attribute("backports.makefile._inspect", "counts_refs");
-    if (counts_refs != NULL) {
-        answer = PyObject_CallOneArg(counts_refs, object_class(sock));
-        by_close = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    }
     Py_XDECREF(answer);
     Py_XDECREF(counts_refs);
-    *kind = by_close > 0 ? REFERENCE_BY_CLOSE : REFERENCE_BARE;
-    if (by_close < 0) {
-        return -1;
-    }
-    Py_SETREF(*value, PyObject_GetAttr(sock, state->str_makefile_refs));
-    return *value == NULL ? -1 : 0;
+    return by_close;
 }
 
 /* Which row of the table the sock is in, and a new reference to what its counter holds, or NULL:
@@ -241,11 +226,8 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
         return -1;
     }
     if (value != NULL) {
-        status = *kind == REFERENCE_MAKEFILE_REFS ? find_release(state, sock, kind, &value) : 0;
-        if (status == 0) {
-            status = counter_add(sock, counter_name(state, *kind), value, state->one);
-        }
-        Py_XDECREF(value);
+        status = counter_add(sock, counter_name(state, *kind), value, state->one);
+        Py_DECREF(value);
         return status;
     }
     status = is_held_open(state, sock);
@@ -258,7 +240,8 @@ reference_take(makefile_state *state, PyObject *sock, reference_kind *kind)
     return status > 0 ? 0 : -1;
 }
 
-/* The counter -= 1, if there is one: the sock may be another by now.  0, or -1 with an exception. */
+/* The counter -= 1, if there is one: the sock may be another by now.  0, or -1 with an
+   exception. */
 static int
 count_down(const makefile_state *state, PyObject *sock, reference_kind kind)
 {
@@ -325,31 +308,24 @@ call_method(PyObject *sock, PyObject *name)
 int
 reference_release(makefile_state *state, PyObject *sock, reference_kind kind)
 {
-    int called;
+    int done = kind == REFERENCE_IO_REFS ? release_plainly(state, sock) : 0;
 
-    assert(!PyErr_Occurred());
-    switch (kind) {
-        case REFERENCE_IO_REFS:
-            called = release_plainly(state, sock);
-            if (called == 0) {
-                return call_method(sock, state->str_decref_socketios);
-            }
-            return called < 0 ? -1 : 0;
-        case REFERENCE_NONE:
-        case REFERENCE_MAKEFILE_REFS:
-        case REFERENCE_BY_CLOSE:
-        case REFERENCE_BARE:
-            break;
+    if (done != 0) {
+        return done < 0 ? -1 : 0;
+    }
+    if (kind == REFERENCE_IO_REFS) {
+        return call_method(sock, state->str_decref_socketios);
     }
     /* install() may have given the class the method since, and uninstall() taken it away. */
-    called = call_if_there(sock, state->str_decref_socketios);
-    if (called != 0) {
-        return called < 0 ? -1 : 0;
+    done = call_if_there(sock, state->str_decref_socketios);
+    if (done != 0 || kind == REFERENCE_NONE) {
+        return done < 0 ? -1 : 0;
     }
-    if (kind == REFERENCE_BY_CLOSE) {
-        return call_method(sock, state->str_close);
+    done = counts_by_close(state, sock);
+    if (done != 0) {
+        return done < 0 ? -1 : call_method(sock, state->str_close);
     }
-    return kind == REFERENCE_NONE ? 0 : count_down(state, sock, kind);
+    return count_down(state, sock, kind);
 }
 
 int

@@ -9,9 +9,7 @@
 
 typedef enum {
     REFERENCE_NONE, /* nothing is counted: SocketIO made directly, or the sock is just held */
-    REFERENCE_MAKEFILE_REFS, /* sock._makefile_refs, of a sock with _decref_socketios() */
-    REFERENCE_BY_CLOSE,      /* sock._makefile_refs, of a sock whose close() counts down */
-    REFERENCE_BARE,          /* sock._makefile_refs, of a sock that has neither: only counted */
+    REFERENCE_MAKEFILE_REFS, /* sock._makefile_refs */
     REFERENCE_IO_REFS        /* sock._io_refs */
 } reference_kind;
 
