@@ -253,7 +253,7 @@ mutate(
 )
 mutate(
     "transfer.c", "no look at signals before the wait of a write that has sent something",
-    "if (signals_serve_deferring(self->state, &self->history->operations)) {",
+    "if (serve_signals_later(self)) {",
     "if (0) {",
     SIGNALS + "test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest",
 )
@@ -318,21 +318,28 @@ mutate(
 )
 mutate(
     "transfer.c", "a read does not know of the kept error",
-    "FIELD_LOAD(history->error) == 0 ? transfer_once(&self)",
+    "kept_error(history, csocket) == 0 ? transfer_once(&self)",
     "1 ? transfer_once(&self)",
     REGRESSIONS + "test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation",
 )
 mutate(
     "transfer.c", "a write does not know of the kept error",
-    "if (FIELD_LOAD(history->error) != 0) {",
+    "if (kept_error(history, csocket) != 0) {",
     "if (0) {",
     REGRESSIONS + "test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation",
 )
 mutate(
     "transfer.c", "the kept error is told each time",
-    "FIELD_STORE(history->error, 0);",
-    "",
+    "FIELD_STORE(history->error, 0); state_raise_errno(state, error);",
+    "state_raise_errno(state, error);",
     REGRESSIONS + "test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation",
+)
+
+mutate(
+    "transfer.c", "what was kept of another socket is told",
+    "if (FIELD_LOAD(history->csocket) != csocket) {",
+    "if (0) {",
+    TURNS + "test_socket_put_in_place_of_one_that_was_reset_gets_no_error_of_it",
 )
 
 # ---- gil.h, gil.c
@@ -381,9 +388,8 @@ mutate(
 )
 mutate(
     "gil.c", "the first operations do not know of the only interpreter",
-    "(void)pthread_once(&once, watch_forks); state->is_only_interpreter = "
-    "is_only_interpreter();",
-    "(void)pthread_once(&once, watch_forks);",
+    "state->is_only_interpreter = is_only_interpreter();",
+    "",
     C_PATHS + "test_first_operation_of_a_process_keeps_the_gil",
 )
 mutate(
@@ -756,8 +762,8 @@ mutate(
 )
 mutate(
     "reference.c", "a method that came later is not called",
-    "called = call_if_there(sock, state->str_decref_socketios);",
-    "called = kind == REFERENCE_MAKEFILE_REFS ? call_if_there(sock, "
+    "done = call_if_there(sock, state->str_decref_socketios);",
+    "done = kind == REFERENCE_MAKEFILE_REFS ? call_if_there(sock, "
     "state->str_decref_socketios) : 0;",
     REFERENCES + "TestCounter::test_raw_stream_made_directly_leaves_the_counter_and_releases_once",
 )
