@@ -61,7 +61,8 @@ call_check(SocketIO *self, PyObject *name)
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, name);
 
     Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
+    /* 2.7's own _checkClosed answers, and leaves set what a `closed` of Python code raised. */
+    return result == NULL || (PYTHON2 && PyErr_Occurred()) ? -1 : 0;
 }
 
 PyObject *

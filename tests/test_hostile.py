@@ -517,6 +517,8 @@ OPERATIONS = [
 def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
     if PY2 and "__getattribute__" in odd:
         pytest.skip("nothing to compare with, and the twin looks up more than C")
+    if PY2 and isinstance(odd.get("closed"), property):
+        pytest.skip("2.7's own _checkClosed answers, and leaves the exception set")
 
     def run(implementation):
         def act(fake, buf):
