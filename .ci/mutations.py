@@ -339,7 +339,7 @@ mutate(
     "transfer.c", "what was kept of another socket is told",
     "if (FIELD_LOAD(history->csocket) != csocket) {",
     "if (0) {",
-    TURNS + "test_socket_put_in_place_of_one_that_was_reset_gets_no_error_of_it",
+    TURNS + "test_stream_made_anew_after_a_short_write_waits_with_the_whole_timeout",
 )
 
 # ---- gil.h, gil.c
@@ -872,7 +872,6 @@ mutate(
     "socketio.c", "a stream made anew has a past",
     "self->history = no_past;",
     "",
-    TURNS + "test_socket_put_in_place_of_one_that_was_reset_gets_no_error_of_it",
     TURNS + "test_stream_made_anew_after_a_short_write_waits_with_the_whole_timeout",
 )
 mutate(

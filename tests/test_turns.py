@@ -66,21 +66,30 @@ def test_rest_of_a_short_write_that_comes_at_once_has_no_time_left(impl, unix_pa
     assert time.time() - start < 0.4
 
 
+@pytest.mark.parametrize(
+    "replace, same",
+    [
+        (lambda raw, other: raw.__init__(other, "rw"), False),
+        (lambda raw, other: raw.__init__(other, "rw"), True),
+        (lambda raw, other: setattr(raw, "_sock", other), False),
+    ],
+    ids=["__init__", "__init__ with the same", "_sock"],
+)
 def test_stream_made_anew_after_a_short_write_waits_with_the_whole_timeout(
-    any_impl, unix_pair, closing
+    any_impl, unix_pair, closing, replace, same
 ):
     ours, peer = unix_pair
     ours.settimeout(0.6)
-    other, its_peer = map(closing, socket.socketpair())
+    other, its_peer = unix_pair if same else map(closing, socket.socketpair())
     raw = any_impl.makefile(ours, "rwb", 0)
+    assert 0 < raw.write(BIG) < len(BIG)
     other.setblocking(False)
     try:
         while True:
             other.send(BIG)
     except socket.error:
         other.settimeout(0.6)
-    assert 0 < raw.write(BIG) < len(BIG)
-    raw.__init__(other, "rw")
+    replace(raw, other)
     drained = Worker(drain, its_peer, 0.2)
     assert raw.write(b"hello") == 5
     other.shutdown(socket.SHUT_WR)
