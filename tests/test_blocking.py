@@ -405,6 +405,7 @@ class TestTimeout(object):
             assert raw.write(b"data") == 4
         assert b"".join(drained) + drain(peer) == b"." * filled + b"data"
 
+    @pytest.mark.skipif(PYPY, reason="PyPy's own methods begin a timeout anew after each signal")
     @pytest.mark.parametrize("call", ["read", "write"])
     def test_signals_during_a_wait_do_not_put_the_deadline_off(self, any_impl, unix_pair, call):
         if PYPY and any_impl.name == "interpreter":
