@@ -408,8 +408,6 @@ class TestTimeout(object):
     @pytest.mark.skipif(PYPY, reason="PyPy's own methods begin a timeout anew after each signal")
     @pytest.mark.parametrize("call", ["read", "write"])
     def test_signals_during_a_wait_do_not_put_the_deadline_off(self, any_impl, unix_pair, call):
-        if PYPY and any_impl.name == "interpreter":
-            pytest.skip("PyPy's own socket methods begin a timeout anew after each signal")
         ours = unix_pair[0]
         ours.settimeout(0.1)
         raw = any_impl.makefile(ours, "rwb", 0)
