@@ -115,6 +115,13 @@ def echo(sock):
         sock.sendall(sock.recv(65536))
 
 
+def answer_each(sock, data, times):
+    """So many messages for each that comes."""
+    while sock.recv(1):
+        for _ in range(times):
+            sock.send(data)
+
+
 PACE = 0.001  # seconds from one message to the next
 
 

@@ -22,9 +22,9 @@ if PYTHON_2:
 MAKEFILES = dict(RIVALS, ours=backport_makefile)
 
 
-def socket_pair(timeout=None):
+def socket_pair(timeout=None, kind=socket.SOCK_STREAM):
     """Two connected Unix sockets, the cheapest there are: (the measured one, its peer)."""
-    pair = socket.socketpair()
+    pair = socket.socketpair(socket.AF_UNIX, kind)
     if PYTHON_2:  # bare C sockets there, and only the wrapper has a makefile
         pair = tuple(socket.socket(_sock=sock) for sock in pair)
     pair[0].settimeout(timeout)
