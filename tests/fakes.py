@@ -45,6 +45,21 @@ class CountingSocket(object):
             self.sock.close()
 
 
+class CountedSocket(object):
+    """A socket that counts its files, and tells of every call that would let it go."""
+
+    def __init__(self):
+        self._makefile_refs = 0
+        self.told = []
+
+    def _decref_socketios(self):
+        self.told.append("_decref_socketios")
+        self._makefile_refs -= 1
+
+    def close(self):
+        self.told.append("close")
+
+
 class ScriptedSocket(object):
     """A fake that reads from a script and keeps what it was asked and given.
 

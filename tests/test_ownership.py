@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 import harness
-from fakes import CountingSocket, ScriptedSocket, collect_garbage
+from fakes import CountedSocket, CountingSocket, ScriptedSocket, collect_garbage
 from running import run_script, watchdog  # noqa: F401 - a fixture
 
 PY2 = sys.version_info[0] == 2
@@ -19,21 +19,6 @@ counted = pytest.mark.skipif(
     not hasattr(sys, "getrefcount") or not getattr(sys, "_is_gil_enabled", lambda: True)(),
     reason="told by counts of references, which without a GIL may be late",
 )
-
-
-class MakefileRefs(object):
-    """A fake that counts its files in `_makefile_refs`, and keeps what it was told."""
-
-    def __init__(self):
-        self._makefile_refs = 0
-        self.told = []
-
-    def _decref_socketios(self):
-        self.told.append("_decref_socketios")
-        self._makefile_refs -= 1
-
-    def close(self):
-        self.told.append("close")
 
 
 class Bare(object):
@@ -72,7 +57,7 @@ def test_flush_that_closes_the_stream_again_releases_it_once(impl):
                 self.flushed = True
                 self.close()
 
-    sock = MakefileRefs()
+    sock = CountedSocket()
     sock._makefile_refs = 2
     raw = Raw(sock, "r")
     raw.close()
@@ -81,7 +66,7 @@ def test_flush_that_closes_the_stream_again_releases_it_once(impl):
 
 
 def test_makefile_that_fails_says_nothing_to_the_sock(impl):
-    sock = MakefileRefs()
+    sock = CountedSocket()
     with pytest.raises(OverflowError):
         impl.makefile(sock, "rb", 1 << 80)
     assert sock._makefile_refs == 0
@@ -93,7 +78,7 @@ def test_half_made_stream_that_is_closed_says_nothing_to_the_sock(impl, monkeypa
         raw.close()
         raise KeyError("fails")
 
-    sock = MakefileRefs()
+    sock = CountedSocket()
     monkeypatch.setattr(io, "BufferedReader", fail)
     with pytest.raises(KeyError):
         impl.makefile(sock, "rb")

@@ -14,27 +14,12 @@ import _socket
 import pytest
 
 import backports.makefile
-from fakes import OddKey
+from fakes import CountedSocket, OddKey
 from running import Worker, adopt, alarm, get_outcome, once, run_script
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
 WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-class CountedSocket(object):
-    """A socket that counts its files, and tells of every call that would let it go."""
-
-    def __init__(self):
-        self._makefile_refs = 0
-        self.told = []
-
-    def _decref_socketios(self):
-        self.told.append("_decref_socketios")
-        self._makefile_refs -= 1
-
-    def close(self):
-        self.told.append("close")
 
 
 @pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket keeps its methods on the instance")
