@@ -68,14 +68,6 @@ def interrupting(raised):
         worker.result()
 
 
-def get_blocking_descriptor(native_id):
-    """That of the socket on which a thread of ours waits, or None."""
-    with open("/proc/self/task/%d/syscall" % native_id) as file:
-        call = file.read().split()
-    if len(call) > 1 and int(call[0]) in harness.SOCKET_CALLS:
-        return int(call[1], 16)
-
-
 def call_in_c(results, *calls):
     """Make the calls, of a callable and its arguments each, and append what they return."""
     made = [functools.partial(*call) for call in calls]
@@ -213,8 +205,8 @@ def test_older_of_two_exceptions_put_by_is_let_go(streams):
         return objects, sys.getrefcount(KeyboardInterrupt)
 
     def interrupt():
-        for stream in first, second:
-            harness.wait_until(lambda: get_blocking_descriptor(main) == stream.fileno())
+        for number in range(2):
+            harness.wait_until(lambda: len(results) == number and harness.is_blocked(main))
             os.kill(os.getpid(), signal.SIGUSR1)
 
     main = harness.get_native_id()

@@ -536,7 +536,8 @@ def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
         hostile.collect()
         return calls
 
-    check_same(impl, run)
+    # PyPy's own read believes in what a readinto claims.
+    check_same(impl, run, own=not (harness.PYPY and odd.get("readinto")))
 
 
 @pytest.mark.parametrize("argument", [None, 5, u"text", [1], object(), array.array("d", [1.5]), hostile.Biting()], ids=get_id)

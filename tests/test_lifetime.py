@@ -243,7 +243,10 @@ class TestThreads(object):
 def read_all(raw):
     pieces = []
     while not pieces or pieces[-1]:
-        pieces.append(raw.read(777))
+        piece = raw.read(777)
+        if piece is None and PYPY:
+            continue  # its sockets say that nothing is there when another thread was faster
+        pieces.append(piece)
     return b"".join(pieces)
 
 

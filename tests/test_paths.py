@@ -365,6 +365,7 @@ class TestOverrides(object):
             call(raw)
         assert name in str(caught.value) or "send" in str(caught.value)
 
+    @pytest.mark.direct_path
     def test_each_operation_looks_one_method_up_once_and_nothing_else(self, any_impl, tcp_pair, closing):
         looked_up = []
 

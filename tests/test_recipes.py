@@ -37,12 +37,13 @@ def require(name):
             pytest.skip("%s is not to be had: %s" % (name, error))
 
 
-def run_python(script):
-    """What a script prints, in a fresh interpreter that finds what this one finds."""
+def run_python(script, implementation="auto"):
+    """What a script prints, in a fresh interpreter."""
     environment = dict(
         os.environ,
-        PYTHONPATH=os.pathsep.join(path for path in sys.path if path),
         PYTHONWARNINGS="ignore",
+        BACKPORTS_MAKEFILE_WARN="0",
+        BACKPORTS_MAKEFILE_IMPLEMENTATION=implementation,
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -504,15 +505,21 @@ NEEDED = {"gevent": "gevent.events", "eventlet": "eventlet"}
         ("eventlet", "True\n"),
     ],
 )
-def test_install_after_monkey_patch_serves_the_class_that_is_there_or_refuses_it(library, expected):
+def test_install_after_monkey_patch_serves_the_class_that_is_there_or_refuses_it(
+    impl, library, expected
+):
     require(NEEDED[library])
-    assert run_python(PATCHED.format(patches=PATCHES[library], late_patches="")) == expected
+    script = PATCHED.format(patches=PATCHES[library], late_patches="")
+    assert run_python(script, impl.name) == expected
 
 
 @pytest.mark.parametrize("library, is_ours", [("gevent", not PY2), ("eventlet", False)])
-def test_install_before_monkey_patch_leaves_the_classes_of_the_library_alone(library, is_ours):
+def test_install_before_monkey_patch_leaves_the_classes_of_the_library_alone(
+    impl, library, is_ours
+):
     require(NEEDED[library])
-    output = run_python(PATCHED.format(patches="", late_patches=PATCHES[library]))
+    script = PATCHED.format(patches="", late_patches=PATCHES[library])
+    output = run_python(script, impl.name)
     assert output == "%s\n" % is_ours
 
 

@@ -340,6 +340,6 @@ def loop_beside_a_sleeper(implementation):
 
 @pytest.mark.skipif(harness.NO_GIL, reason="has no GIL to give up")
 def test_loop_in_c_over_ready_lines_lets_other_threads_go_on(any_impl, switching_by_request_only):
-    # A thread may wake too late now and then.
+    # On a busy machine a thread may wake too late; if the loop keeps the GIL, it always does.
     first = [loop_beside_a_sleeper(any_impl)[0] for _ in range(10)]
-    assert first.count("other thread") > 5
+    assert first.count("other thread") > 2

@@ -137,7 +137,7 @@ def write_against(implementation, raw, timeout, data, stop_reading):
     return written
 
 
-@pytest.mark.parametrize("timeout, nbytes", [(0.5, 1000000), (0.5, 16000), (None, 16000)])
+@pytest.mark.parametrize("timeout, nbytes", [(2.0, 1000000), (2.0, 16000), (None, 16000)])
 def test_answer_of_a_unix_peer_that_stops_reading_is_read(any_impl, unix_pair, timeout, nbytes):
     ours, peer = unix_pair
     ours.settimeout(timeout)

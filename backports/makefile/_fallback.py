@@ -51,8 +51,9 @@ GETTIMEOUT = CSocket.gettimeout
 Timeout = _socket.timeout  # what is raised; what is caught stands in the module `socket` then
 
 # The class of most sockets on 3.x.  Its objects have no place for methods of their own: what the
-# class has is what a look-up on the object gives.  No object is of type () on 2.7.
-Socket = () if PY2 else socket.socket
+# class has is what a look-up on the object gives.  No object is of type (), which stands for it on
+# 2.7, and where a library has put a class of another kind there.
+Socket = socket.socket if not PY2 and issubclass(socket.socket, CSocket) else ()
 GETATTRIBUTE = Socket.__getattribute__
 
 # 2.7 only; isinstance(x, ()) is False.

@@ -133,7 +133,7 @@ def install(cls=None, warn=True):
         try:
             owner = socket.socket if cls is None else cls
             needs_counter = not counts_streams(owner)
-            if needs_counter and not getattr(owner, "__dictoffset__", 1):
+            if needs_counter and not takes_attributes(owner):
                 raise TypeError(
                     "install() cannot give %s.%s a counter: its instances take no"
                     " attributes" % (owner.__module__, owner.__name__)
@@ -164,6 +164,15 @@ def uninstall(cls=None):
         installation = installations.get(id(cls))
         if installation is not None:
             installation._undo()
+
+
+def takes_attributes(cls):
+    """Whether the instances of *cls* take attributes of any name."""
+    if not isinstance(cls, type):
+        return True  # 2.7's old style
+    if hasattr(cls, "__dictoffset__"):
+        return cls.__dictoffset__ != 0
+    return any("__dict__" in vars(base) for base in cls.__mro__)  # PyPy
 
 
 def counts_streams(cls):
