@@ -9,6 +9,7 @@ exit status is 1, when
 - a test in the sources was passed in none (not collected, say);
 - a test was skipped, for whatever reason, wherever it was collected.
 """
+
 from __future__ import print_function
 
 import ast
@@ -30,9 +31,15 @@ def read_results(path):
     results = {}
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         outcomes = {child.tag for child in case}
-        outcome = "failed" if outcomes & {"failure", "error"} else "skipped" if "skipped" in outcomes else "passed"
+        outcome = (
+            "failed"
+            if outcomes & {"failure", "error"}
+            else "skipped" if "skipped" in outcomes else "passed"
+        )
         # tests.test_this.TestThat, or the same from another directory
-        module = next((part for part in case.get("classname").split(".") if part.startswith("test_")), "?")
+        module = next(
+            (part for part in case.get("classname").split(".") if part.startswith("test_")), "?"
+        )
         results[module, case.get("name")] = outcome
     return results
 
@@ -62,14 +69,22 @@ def find_faults(everywhere):
         of_the_twin = sum(bool(OF_THE_TWIN.search(name)) for name in passed)
         alone = "pypy" in environment or environment.startswith("no-compiler")
         if 2 * of_the_extension <= of_the_twin and not alone:
-            yield "%s: %d tests of the C extension passed, and %d of the twin" % (environment, of_the_extension, of_the_twin)
+            yield "%s: %d tests of the C extension passed, and %d of the twin" % (
+                environment,
+                of_the_extension,
+                of_the_twin,
+            )
         for test, outcome in results.items():
             outcomes.setdefault(test, set()).add(outcome)
 
     for test, seen in sorted(outcomes.items()):
         if seen == {"skipped"}:
             yield "skipped wherever it was collected: %s %s" % test
-    passed = {(module, name.split("[")[0]) for (module, name), seen in outcomes.items() if "passed" in seen}
+    passed = {
+        (module, name.split("[")[0])
+        for (module, name), seen in outcomes.items()
+        if "passed" in seen
+    }
     for test in sorted(find_tests() - passed):
         yield "passed nowhere: %s %s" % test
 

@@ -9,6 +9,7 @@ The report fails when less than 97 % of the C lines, or not all of the twin's, w
 line that was not has no reason beside it.  The reason is a comment, "unreached: why", in the run of lines that were not reached
 or in the line that leads to it.
 """
+
 from __future__ import print_function
 
 import glob
@@ -26,7 +27,9 @@ TARGETS = [("C", "src/", 97.0), ("twin", TWIN, 100.0)]
 def collect(directory, pytest_arguments):
     build = os.path.join(directory, "build")
     lib = os.path.join(build, "lib")
-    counting = dict(os.environ, CFLAGS="-O0 --coverage", LDFLAGS="--coverage", BACKPORTS_MAKEFILE_C="require")
+    counting = dict(
+        os.environ, CFLAGS="-O0 --coverage", LDFLAGS="--coverage", BACKPORTS_MAKEFILE_C="require"
+    )
     command = [sys.executable, "setup.py", "-q", "build", "--build-base", build, "--build-lib", lib]
     subprocess.check_call(command, cwd=ROOT, env=counting)
 
@@ -55,7 +58,10 @@ def read_gcov(build):
         for counted in json.loads(output.decode())["files"]:
             path = os.path.relpath(os.path.join(ROOT, counted["file"]), ROOT)
             if path.startswith("src/"):
-                merge(lines.setdefault(path, {}), {line["line_number"]: line["count"] > 0 for line in counted["lines"]})
+                merge(
+                    lines.setdefault(path, {}),
+                    {line["line_number"]: line["count"] > 0 for line in counted["lines"]},
+                )
     return lines
 
 
@@ -78,7 +84,10 @@ def report(directory):
         total = sum(len(counted) for counted in files.values())
         reached = sum(sum(counted.values()) for counted in files.values())
         percent = 100.0 * reached / total
-        print("%s: %d of %d lines reached, %.1f %%; at least %g %% wanted" % (name, reached, total, percent, minimum))
+        print(
+            "%s: %d of %d lines reached, %.1f %%; at least %g %% wanted"
+            % (name, reached, total, percent, minimum)
+        )
         passed = passed and percent >= minimum
         for path, counted in sorted(files.items()):
             for first, last in find_unexplained(path, counted):

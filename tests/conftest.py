@@ -4,6 +4,7 @@
 one: a test that takes it proves its expectation on the oracle as well, so prefer it wherever the contract names no
 deliberate difference.
 """
+
 import collections
 import gc
 import importlib
@@ -54,7 +55,9 @@ if hasattr(socket, "SocketIO"):
 
 
 # C was built without its way to the descriptor: what is special about that is not to be had.
-NO_DIRECT_PATH = "-U__linux__" in os.environ.get("CFLAGS", "") or not sys.platform.startswith("linux")
+NO_DIRECT_PATH = "-U__linux__" in os.environ.get("CFLAGS", "") or not sys.platform.startswith(
+    "linux"
+)
 
 
 def get_name(implementation):
@@ -63,7 +66,10 @@ def get_name(implementation):
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--implementations", default="c,python,interpreter", help="run tests on these only; those that are on none run all the same")
+        "--implementations",
+        default="c,python,interpreter",
+        help="run tests on these only; those that are on none run all the same",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -102,7 +108,9 @@ def c_impl():
 def cheap_collections():
     """Collect what the tests of a module make, and not what pytest and the tests before have made, some hundred times."""
     gc.collect()
-    if hasattr(gc, "freeze") and getattr(sys, "_is_gil_enabled", lambda: True)():  # without a GIL 3.13's hangs after freeze()
+    if (
+        hasattr(gc, "freeze") and getattr(sys, "_is_gil_enabled", lambda: True)()
+    ):  # without a GIL 3.13's hangs after freeze()
         gc.freeze()
         yield
         gc.unfreeze()
@@ -123,7 +131,9 @@ def closing():
     for closable in reversed(opened):
         try:
             closable.close()
-        except Exception:  # what a test left broken is the test's business, the descriptors are ours
+        except (
+            Exception
+        ):  # what a test left broken is the test's business, the descriptors are ours
             pass
 
 
@@ -162,7 +172,9 @@ def run_script():
     def run(implementation, script, *options):
         source = "%s\n%s" % (IMPORT[implementation.name], script)
         command = [sys.executable] + list(options) + ["-c", source]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+        )
         out, err = process.communicate()
         assert (process.returncode, err) == (0, ""), out
         return out
@@ -179,7 +191,9 @@ def tls_pair(closing):
         listener = closing(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
-        return closing(socket.create_connection(listener.getsockname())), closing(listener.accept()[0])
+        return closing(socket.create_connection(listener.getsockname())), closing(
+            listener.accept()[0]
+        )
 
     def carry(source, target):
         while True:

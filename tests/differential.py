@@ -22,6 +22,7 @@ recorded by a 3.x (3.6: its io is the nearest to 2.7's)::
 
     python differential.py --record 120 --seed 1
 """
+
 from __future__ import print_function
 
 import argparse
@@ -43,9 +44,28 @@ import warnings
 import zlib
 
 from differential_side import PY2, TEXT, Record, Side, is_error
-from differential_steps import (COUNTS, ENCODINGS, ERRORS, FLOOD_SIZE, KINDS, MODES, NEWLINES, OUR_SOCKETS, PATCHED, RAW_MODES,
-                                SETUP_SPACES, SETUPS, SIZES, SLOTS, SOCKETS, STEPS, WIDTH, decode_setup, decode_step,
-                                decode_steps)
+from differential_steps import (
+    COUNTS,
+    ENCODINGS,
+    ERRORS,
+    FLOOD_SIZE,
+    KINDS,
+    MODES,
+    NEWLINES,
+    OUR_SOCKETS,
+    PATCHED,
+    RAW_MODES,
+    SETUP_SPACES,
+    SETUPS,
+    SIZES,
+    SLOTS,
+    SOCKETS,
+    STEPS,
+    WIDTH,
+    decode_setup,
+    decode_step,
+    decode_steps,
+)
 
 SETTLE_SECONDS = 0.5  # how long the kernel may take to deliver before a difference is believed
 HANG_SECONDS = 10
@@ -65,10 +85,16 @@ class Hang(BaseException):
 def allow_early_counter(step, field, theirs, ours, duel):
     if step[0] != "makefile" or not is_error(duel.ours.outcome):
         return False
-    if field == "log":  # the interpreter's counts down when the raw stream is finalised, ours by `-= 1`
-        return ours == tuple(entry for entry in theirs if entry not in (("_decref_socketios",), ("close",)))
+    if (
+        field == "log"
+    ):  # the interpreter's counts down when the raw stream is finalised, ours by `-= 1`
+        return ours == tuple(
+            entry for entry in theirs if entry not in (("_decref_socketios",), ("close",))
+        )
     before = duel.counter_before
-    return field == "handled" and (ours[1] == before[1] if duel.ours.kind == "proxy" else ours == before)
+    return field == "handled" and (
+        ours[1] == before[1] if duel.ours.kind == "proxy" else ours == before
+    )
 
 
 def allow_quiet_bad_mode(step, field, theirs, ours, duel):
@@ -79,8 +105,14 @@ def allow_quiet_bad_mode(step, field, theirs, ours, duel):
 
 
 def allow_wording(step, field, theirs, ours, duel):
-    return (field == "outcome" and step[0] in ("setattr", "query", "override") and is_error(theirs) and is_error(ours)
-            and theirs[1] is ours[1] and issubclass(ours[1], AttributeError))
+    return (
+        field == "outcome"
+        and step[0] in ("setattr", "query", "override")
+        and is_error(theirs)
+        and is_error(ours)
+        and theirs[1] is ours[1]
+        and issubclass(ours[1], AttributeError)
+    )
 
 
 def allow_errno_with_fake(step, field, theirs, ours, duel):
@@ -91,17 +123,30 @@ def allow_errno_with_fake(step, field, theirs, ours, duel):
         duel.over = theirs[1] is io.BlockingIOError and theirs[3] == 0 and any(
             entry[1:] == ("raised", theirs[1].__name__) for entry in duel.ours.log)
         return duel.over
-    return (theirs[1] is ours[1] is io.BlockingIOError and ours[3] == errno.EAGAIN and theirs[3] == 0 and theirs[4] == ours[4]
-            and (duel.ours.delegated or duel.ours.kind in ("fake", "refs", "scripted", "proxy", "logging")))
+    return (
+        theirs[1] is ours[1] is io.BlockingIOError
+        and ours[3] == errno.EAGAIN
+        and theirs[3] == 0
+        and theirs[4] == ours[4]
+        and (
+            duel.ours.delegated
+            or duel.ours.kind in ("fake", "refs", "scripted", "proxy", "logging")
+        )
+    )
 
 
 def allow_error_without_arguments(step, field, theirs, ours, duel):
     if sys.version_info >= (3, 10):
         return False
-    if field == "log":  # what a logging stream, or a patch around one, saw come out of the interpreter's
+    if (
+        field == "log"
+    ):  # what a logging stream, or a patch around one, saw come out of the interpreter's
         return len(theirs) == len(ours) and all(
-            their_entry == our_entry or their_entry[1:] == ("raised", "IndexError") and our_entry[:2] == their_entry[:2]
-            for their_entry, our_entry in zip(theirs, ours))
+            their_entry == our_entry
+            or their_entry[1:] == ("raised", "IndexError")
+            and our_entry[:2] == their_entry[:2]
+            for their_entry, our_entry in zip(theirs, ours)
+        )
     return (field == "outcome" and is_error(theirs) and is_error(ours) and theirs[1] is IndexError
             and issubclass(ours[1], socket.error) and ours[2] == ("tuple",))
 
@@ -111,7 +156,9 @@ def allow_refused_count(step, field, theirs, ours, duel):
         return False
     if not str(duel.ours.outcome[2][1][1]).startswith("readinto returned "):
         return False
-    duel.over = True  # the interpreter's went on with memory that nobody wrote, and may have read more
+    duel.over = (
+        True  # the interpreter's went on with memory that nobody wrote, and may have read more
+    )
     return True
 
 
@@ -147,7 +194,9 @@ class Duel(object):
         self.allowed = collections.Counter()
         self.theirs = self.ours = None
         self.counter_before = None
-        self.over = False  # set by a predicate after which the two sides cannot be compared any more
+        self.over = (
+            False  # set by a predicate after which the two sides cannot be compared any more
+        )
         self.hook = getattr(sys, "unraisablehook", None)
         if self.hook is not None:
             sys.unraisablehook = self.keep_noise
@@ -179,16 +228,24 @@ class Duel(object):
             finally:
                 self.active = None
         self.compare(step)
-        if step[0] == "makefile" and is_error(self.ours.outcome) and self.ours.implementation.name != "interpreter":
+        if (
+            step[0] == "makefile"
+            and is_error(self.ours.outcome)
+            and self.ours.implementation.name != "interpreter"
+        ):
             before, handled = self.counter_before, self.ours.handled
             if handled[1] != before[1] if self.ours.kind == "proxy" else handled != before:
-                self.fail("the counter is %r while the error is handled, and was %r" % (handled, before))
+                self.fail(
+                    "the counter is %r while the error is handled, and was %r" % (handled, before)
+                )
 
     def compare(self, step):
         theirs, ours = self.theirs.observe(), self.ours.observe()
         if theirs == ours:
             return
-        wrong = self.find_wrong(step, theirs, ours, [field for field in Record._fields if field not in DELIVERED])
+        wrong = self.find_wrong(
+            step, theirs, ours, [field for field in Record._fields if field not in DELIVERED]
+        )
         if self.over:
             return
         deadline = time.time() + SETTLE_SECONDS
@@ -212,8 +269,16 @@ class Duel(object):
                         self.allowed[name] += 1
                         break
                 else:
-                    wrong.append("%s\n  %s: %r\n  %s: %r" % (field, self.theirs.implementation.name, their_value,
-                                                              self.ours.implementation.name, our_value))
+                    wrong.append(
+                        "%s\n  %s: %r\n  %s: %r"
+                        % (
+                            field,
+                            self.theirs.implementation.name,
+                            their_value,
+                            self.ours.implementation.name,
+                            our_value,
+                        )
+                    )
         return wrong
 
     def fail(self, reason):
@@ -229,8 +294,15 @@ class Duel(object):
             if self.hook is not None:
                 sys.unraisablehook = self.hook
         if len(leaked) == 2 and leaked[0] != leaked[1]:
-            self.fail("descriptors left open: %s: %r, %s: %r" % (self.theirs.implementation.name, leaked[0],
-                                                                 self.ours.implementation.name, leaked[1]))
+            self.fail(
+                "descriptors left open: %s: %r, %s: %r"
+                % (
+                    self.theirs.implementation.name,
+                    leaked[0],
+                    self.ours.implementation.name,
+                    leaked[1],
+                )
+            )
 
 
 def raise_hang(signum, frame):
@@ -242,7 +314,9 @@ WATCHED = []  # the handler that was there before
 
 def start_watch():
     WATCHED.append(signal.signal(signal.SIGALRM, raise_hang))
-    signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS, 1)  # again and again: a `finally` may block once more
+    signal.setitimer(
+        signal.ITIMER_REAL, HANG_SECONDS, 1
+    )  # again and again: a `finally` may block once more
 
 
 def stop_watch():
@@ -276,7 +350,9 @@ def build_machine(theirs, ours):
         allowed = collections.Counter()
         duel = None
 
-        @initialize(setup=st.integers(0, SETUPS - 1).map(functools.partial(decode_setup, kinds=kinds)))
+        @initialize(
+            setup=st.integers(0, SETUPS - 1).map(functools.partial(decode_setup, kinds=kinds))
+        )
         def begin(self, setup):
             Machine.programmes += 1
             self.duel = Duel(theirs, ours, setup)
@@ -303,10 +379,16 @@ def run_machine(machine, seed, examples):
     import hypothesis
     from hypothesis.stateful import run_state_machine_as_test
 
-    settings = hypothesis.settings(max_examples=examples, stateful_step_count=2, database=None, deadline=None,
-                                   phases=[hypothesis.Phase.generate], verbosity=hypothesis.Verbosity.quiet,
-                                   report_multiple_bugs=False,
-                                   suppress_health_check=list(hypothesis.HealthCheck.all() if PY2 else hypothesis.HealthCheck))
+    settings = hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=2,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        verbosity=hypothesis.Verbosity.quiet,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hypothesis.HealthCheck.all() if PY2 else hypothesis.HealthCheck),
+    )
     run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
 
 
@@ -374,12 +456,20 @@ def make_portable(value):
         return value.decode("latin-1")
     if isinstance(value, TEXT):
         if len(value) > DIGEST_ABOVE:
-            return "%d characters, crc %08x" % (len(value), zlib.crc32(value.encode("utf-8", "replace")) & 0xffffffff)
+            return "%d characters, crc %08x" % (
+                len(value),
+                zlib.crc32(value.encode("utf-8", "replace")) & 0xFFFFFFFF,
+            )
         return value
     if isinstance(value, tuple):
         if is_error(value):
             # The errno of a BlockingIOError from io is difference 10.
-            return ["error", get_error_family(value[1]), value[3] if value[4] is None else None, value[4]]
+            return [
+                "error",
+                get_error_family(value[1]),
+                value[3] if value[4] is None else None,
+                value[4],
+            ]
         if len(value) == 2 and value[0] == "text":
             return make_portable(value[1])
         return [make_portable(item) for item in value]
@@ -406,8 +496,14 @@ def make_portable_record(record, kind):
     """
     files = [make_portable(file[:3]) for file in record.files]
     counter = None if kind in ("plain", "subclass") else make_portable(record.counter)
-    return [make_portable(record.outcome), files, counter, list(record.descriptors), make_portable(record.received),
-            make_portable(record.kernel)]
+    return [
+        make_portable(record.outcome),
+        files,
+        counter,
+        list(record.descriptors),
+        make_portable(record.received),
+        make_portable(record.kernel),
+    ]
 
 
 def compare_with_recorded(ours, programme):
@@ -429,9 +525,15 @@ def compare_with_recorded(ours, programme):
                     break
                 time.sleep(0.001)
             if found != expected:
-                error = Difference("\n%s\n# the last step differs in:\n  recorded: %r\n  %s: %r" % (
-                    format_programme(setup, steps[:index]), [a for a, b in zip(expected, found) if a != b], ours.name,
-                    [b for a, b in zip(expected, found) if a != b]))
+                error = Difference(
+                    "\n%s\n# the last step differs in:\n  recorded: %r\n  %s: %r"
+                    % (
+                        format_programme(setup, steps[:index]),
+                        [a for a, b in zip(expected, found) if a != b],
+                        ours.name,
+                        [b for a, b in zip(expected, found) if a != b],
+                    )
+                )
                 error.programme = setup, steps[:index]
                 raise error
     finally:
@@ -455,7 +557,9 @@ def freeze(value):
 # socket object knows nothing.
 PORTABLE_SOCKETS = ("plain", "subclass", "fake", "refs", "scripted")
 PORTABLE_BUFFERINGS = (None, -1, 8192)
-PORTABLE_COUNTS = tuple(count for count in COUNTS if count is None or count == -1 or 0 < count <= 8192)
+PORTABLE_COUNTS = tuple(
+    count for count in COUNTS if count is None or count == -1 or 0 < count <= 8192
+)
 PORTABLE_TIMEOUTS = (0.0, None, 0.001, "blocking", "non-blocking")
 PORTABLE_STEPS = (
     (6, "send", (KINDS, SIZES)),
@@ -467,8 +571,17 @@ PORTABLE_STEPS = (
     (1, "writelines", (SLOTS, (("own",), (), ("own", "own")), KINDS, SIZES)),
     (3, "flush", (SLOTS,)),
     (1, "flood", (("wb", "rwb"), (0, 16, 8192), (0.0, 0.001, None), (FLOOD_SIZE,))),
-    (4, "makefile", (MODES[:6] + ("", "br", "wr", "list:r,b", "tuple:w", "rt", "x"), (None, 8192), ENCODINGS[1:7], ERRORS[:5],
-                     NEWLINES[:6])),
+    (
+        4,
+        "makefile",
+        (
+            MODES[:6] + ("", "br", "wr", "list:r,b", "tuple:w", "rt", "x"),
+            (None, 8192),
+            ENCODINGS[1:7],
+            ERRORS[:5],
+            NEWLINES[:6],
+        ),
+    ),
     (2, "makefile", (("rb", "wb", "rwb"), (0, 1, 2, 3, 7, 16, 64), (None,), (None,), (None,))),
     (1, "rawio", (RAW_MODES[:11], ("exact", "subclass"))),
     (2, "finish", (SLOTS, ("close", "with", "with write", "with raise", "drop"))),
@@ -477,7 +590,20 @@ PORTABLE_STEPS = (
     (3, "patch", (PATCHED, ("log", "other", "none", "eagain", "timeout", "value error", "half"))),
     (2, "unpatch", (PATCHED,)),
     (2, "script", (PATCHED, ("none", "eagain", "timeout", "value error", "half", "one"))),
-    (1, "end", (("half close", "peer close", "peer reset", "shutdown read", "shutdown write", "sock close"),)),
+    (
+        1,
+        "end",
+        (
+            (
+                "half close",
+                "peer close",
+                "peer reset",
+                "shutdown read",
+                "shutdown write",
+                "sock close",
+            ),
+        ),
+    ),
 )
 PORTABLE_ROWS = tuple(row for row in PORTABLE_STEPS for _ in range(row[0]))
 NEEDS_OPEN_SOCKET = ("makefile", "rawio", "settimeout", "patch", "unpatch", "flood", "end", "query")
@@ -487,7 +613,10 @@ def is_portable(kind, step):
     if step[0] == "patch":
         return kind != "plain"  # 3.x has no place for it
     if step[0] == "rawio":
-        return kind not in ("plain", "subclass")  # its close takes one from the counter, which 2.7 has not
+        return kind not in (
+            "plain",
+            "subclass",
+        )  # its close takes one from the counter, which 2.7 has not
     # 2.7 asks once more after the end.
     return not (kind == "scripted" and step[0] == "read" and step[2] in (None, -1))
 
@@ -497,8 +626,13 @@ def record_programmes(implementation, seed, count, length):
     source = random.Random(seed)
     programmes = []
     while len(programmes) < count:
-        setup = (source.choice(PORTABLE_SOCKETS), source.choice(("unix", "tcp")), source.choice(PORTABLE_TIMEOUTS[:3]),
-                 source.choice(MODES[:6]), source.choice(PORTABLE_BUFFERINGS))
+        setup = (
+            source.choice(PORTABLE_SOCKETS),
+            source.choice(("unix", "tcp")),
+            source.choice(PORTABLE_TIMEOUTS[:3]),
+            source.choice(MODES[:6]),
+            source.choice(PORTABLE_BUFFERINGS),
+        )
         duel = Duel(implementation, implementation, setup)
         records = [make_portable_record(duel.theirs.observe(), setup[0])]
         closed = patched = False
@@ -516,8 +650,14 @@ def record_programmes(implementation, seed, count, length):
                 records.append(make_portable_record(duel.theirs.observe(), setup[0]))
         finally:
             duel.close()
-        changes = [dict((str(place), value) for place, value in enumerate(record)
-                        if not index or value != records[index - 1][place]) for index, record in enumerate(records)]
+        changes = [
+            dict(
+                (str(place), value)
+                for place, value in enumerate(record)
+                if not index or value != records[index - 1][place]
+            )
+            for index, record in enumerate(records)
+        ]
         programmes.append({"setup": setup, "steps": duel.steps, "records": changes})
     return programmes
 
@@ -525,7 +665,9 @@ def record_programmes(implementation, seed, count, length):
 def write_recorded(implementation, seed, count):
     programmes = record_programmes(implementation, seed, count, 30)
     with open(RECORDED, "w") as file:
-        lines = [json.dumps(programme, sort_keys=True, separators=(",", ":")) for programme in programmes]
+        lines = [
+            json.dumps(programme, sort_keys=True, separators=(",", ":")) for programme in programmes
+        ]
         file.write("[\n%s\n]\n" % ",\n".join(lines))
 
 
@@ -538,7 +680,9 @@ def read_recorded():
 
 MIN_EXAMPLES = 40  # the first ten of an old hypothesis are trivial
 MAX_EXAMPLES = 200  # for one seed: hypothesis remembers all of them
-STEPS_PER_EXAMPLE = 45  # hypothesis draws most programmes from a third to two thirds of what they may be
+STEPS_PER_EXAMPLE = (
+    45  # hypothesis draws most programmes from a third to two thirds of what they may be
+)
 
 
 @contextlib.contextmanager
@@ -549,7 +693,9 @@ def undisturbed():
     gc.disable()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sockets that a programme leaves open, and hypothesis about itself
+            warnings.simplefilter(
+                "ignore"
+            )  # sockets that a programme leaves open, and hypothesis about itself
             if hook is not None:
                 sys.unraisablehook = ignore
             yield
@@ -571,12 +717,16 @@ class Budget(object):
 
     def spend(self, steps, give_up=1, minimal=True):
         while self.machine.done < steps and len(self.found) < give_up:
-            examples = max(MIN_EXAMPLES, min(MAX_EXAMPLES, (steps - self.machine.done) // STEPS_PER_EXAMPLE))
+            examples = max(
+                MIN_EXAMPLES, min(MAX_EXAMPLES, (steps - self.machine.done) // STEPS_PER_EXAMPLE)
+            )
             with undisturbed():
                 try:
                     run_machine(self.machine, self.seed, examples)
                 except (Difference, Hang) as error:
-                    self.found.append(minimal and minimise(self.theirs, self.ours, *error.programme)[2] or error)
+                    self.found.append(
+                        minimal and minimise(self.theirs, self.ours, *error.programme)[2] or error
+                    )
             self.seed += 1
 
 
@@ -587,18 +737,30 @@ def ignore(*args):
 def load_implementations():
     """name -> Implementation, of all that this interpreter has."""
     import conftest
-    return dict((implementation.name, implementation) for implementation in conftest.OURS + conftest.INTERPRETER)
+    return dict(
+        (implementation.name, implementation)
+        for implementation in conftest.OURS + conftest.INTERPRETER
+    )
 
 
 def main(arguments=None):
     known = load_implementations()
-    parser = argparse.ArgumentParser(description="Compare makefile implementations by random programmes.")
+    parser = argparse.ArgumentParser(
+        description="Compare makefile implementations by random programmes."
+    )
     parser.add_argument("--steps", type=int, default=100000)
     parser.add_argument("--seed", type=int, default=None, help="default: a fresh one")
-    parser.add_argument("--ours", default="c" if "c" in known else "python", help="what is under test: c or python")
+    parser.add_argument(
+        "--ours", default="c" if "c" in known else "python", help="what is under test: c or python"
+    )
     parser.add_argument("--theirs", default="interpreter" if "interpreter" in known else "python",
                         help="what is right: interpreter (3.x), c or python")
-    parser.add_argument("--record", type=int, metavar="N", help="instead: record N programmes for 2.7 to be compared with")
+    parser.add_argument(
+        "--record",
+        type=int,
+        metavar="N",
+        help="instead: record N programmes for 2.7 to be compared with",
+    )
     parser.add_argument("--differences", type=int, default=3, help="give up after so many")
     options = parser.parse_args(arguments)
     for name in options.ours, options.theirs:
@@ -609,16 +771,35 @@ def main(arguments=None):
         with undisturbed():
             write_recorded(known["interpreter"], options.seed or 0, options.record)
         return 0
-    print("%s %s: %s against %s, %d steps from seed %d" % (
-        platform.python_implementation(), platform.python_version(), options.ours, options.theirs, options.steps, seed))
+    print(
+        "%s %s: %s against %s, %d steps from seed %d"
+        % (
+            platform.python_implementation(),
+            platform.python_version(),
+            options.ours,
+            options.theirs,
+            options.steps,
+            seed,
+        )
+    )
     sys.stdout.flush()
     budget = Budget(known[options.theirs], known[options.ours], seed)
     start = time.time()
     budget.spend(options.steps, options.differences)
     seconds = time.time() - start
     machine = budget.machine
-    print("%d steps in %d programmes, %d of them idle, %.0f s (%.0f steps/s), seeds %d to %d" % (
-        machine.done, machine.programmes, machine.idle, seconds, machine.done / seconds, seed, budget.seed - 1))
+    print(
+        "%d steps in %d programmes, %d of them idle, %.0f s (%.0f steps/s), seeds %d to %d"
+        % (
+            machine.done,
+            machine.programmes,
+            machine.idle,
+            seconds,
+            machine.done / seconds,
+            seed,
+            budget.seed - 1,
+        )
+    )
     for name, count in sorted(machine.allowed.items()):
         print("allowed %7d times: difference %s" % (count, name))
     print("differences found: %d" % len(budget.found))

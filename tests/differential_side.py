@@ -2,6 +2,7 @@
 
 Nothing here compares; see `differential`.
 """
+
 from __future__ import print_function
 
 import array
@@ -58,7 +59,9 @@ def make_pair(family):
         for sock in near, far:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return (near._sock, far._sock) if PY2 else (near, far)
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if family == "seq" else socket.SOCK_STREAM)
+    return socket.socketpair(
+        socket.AF_UNIX, socket.SOCK_SEQPACKET if family == "seq" else socket.SOCK_STREAM
+    )
 
 
 def adopt(cls, sock):
@@ -72,7 +75,9 @@ class LoggingSocket(socket.socket):
     """A subclass that overrides what the direct path must not go around, and lies about its timeout as PySocks does."""
 
     def recv_into(self, *args):
-        return self.side.call_logged("recv_into", functools.partial(socket.socket.recv_into, self), args)
+        return self.side.call_logged(
+            "recv_into", functools.partial(socket.socket.recv_into, self), args
+        )
 
     def send(self, *args):
         return self.side.call_logged("send", functools.partial(socket.socket.send, self), args)
@@ -261,7 +266,9 @@ def make_error(kind):
 
 # --- what is compared -------------------------------------------------------------------------------------------------
 
-Record = collections.namedtuple("Record", "outcome files counter descriptors handled log received kernel noise")
+Record = collections.namedtuple(
+    "Record", "outcome files counter descriptors handled log received kernel noise"
+)
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 NUMBER_IN_NAME = re.compile(r"name=(\d+)")
 MODULE_OF_RAW = re.compile(r"[\w.]+\.(SocketIO|RawSubclass|LoggingRaw)")
@@ -281,7 +288,10 @@ def plain(value, side):
     if isinstance(value, TEXT):
         return ("text", value)
     if isinstance(value, (bytearray, memoryview)):
-        return (type(value).__name__, bytes(value) if isinstance(value, bytearray) else value.tobytes())
+        return (
+            type(value).__name__,
+            bytes(value) if isinstance(value, bytearray) else value.tobytes(),
+        )
     if isinstance(value, (list, tuple)):
         return (type(value).__name__,) + tuple(plain(item, side) for item in value)
     for index, file in enumerate(side.files):
@@ -295,8 +305,17 @@ def plain(value, side):
 def describe_error(error, side):
     """Type, arguments, errno and what BlockingIOError counts."""
     # What descriptor had that number when the message was made is not known any more.
-    args = tuple(NUMBER_IN_NAME.sub("name=#", side.label_text(arg)) if isinstance(arg, str) else arg for arg in error.args)
-    return ("error", type(error), plain(args, side), getattr(error, "errno", None), getattr(error, "characters_written", None))
+    args = tuple(
+        NUMBER_IN_NAME.sub("name=#", side.label_text(arg)) if isinstance(arg, str) else arg
+        for arg in error.args
+    )
+    return (
+        "error",
+        type(error),
+        plain(args, side),
+        getattr(error, "errno", None),
+        getattr(error, "characters_written", None),
+    )
 
 
 def is_error(outcome):
@@ -416,7 +435,11 @@ class Side(object):
             self.real = near
             self.sock = type("Proxy", (Proxy,), {})(Fake(self, near, "_io_refs"))
         else:
-            base = {"scripted": Scripted, "no send": FakeWithoutSend, "no decref": FakeWithoutDecref}.get(kind, Fake)
+            base = {
+                "scripted": Scripted,
+                "no send": FakeWithoutSend,
+                "no decref": FakeWithoutDecref,
+            }.get(kind, Fake)
             if kind in ("fake", "scripted"):
                 counter = "_io_refs"
             self.sock = type(base.__name__, (base,), {})(self, near, counter)
@@ -477,13 +500,18 @@ class Side(object):
     def call_logged(self, name, function, args):
         if self.muted:
             return function(*args)
-        self.log.append((name,) + tuple((type(arg).__name__, count_bytes(arg), arg is self.current) for arg in args))
+        self.log.append(
+            (name,)
+            + tuple((type(arg).__name__, count_bytes(arg), arg is self.current) for arg in args)
+        )
         try:
             result = function(*args)
         except BaseException as error:
             self.log.append((name, "raised", type(error).__name__))
             raise
-        self.log.append((name, "returned", self.label(result) if name == "fileno" else plain(result, self)))
+        self.log.append(
+            (name, "returned", self.label(result) if name == "fileno" else plain(result, self))
+        )
         return result
 
     def label(self, fd):
@@ -502,7 +530,10 @@ class Side(object):
         if self.kind == "proxy":
             # What a file adds lands on the wrapper and its close takes it from the wrapped; after a failed makefile the
             # interpreter's does the latter, ours undoes the former (difference 2), so only the sum is the same.
-            return "_io_refs" in self.sock.__dict__, self.sock.__dict__.get("_io_refs", 0) + self.sock.inner._io_refs
+            return (
+                "_io_refs" in self.sock.__dict__,
+                self.sock.__dict__.get("_io_refs", 0) + self.sock.inner._io_refs,
+            )
         return getattr(self.sock, getattr(self.sock, "counter", "_io_refs"), None)
 
     def describe_file(self, file):
@@ -557,8 +588,15 @@ class Side(object):
         elif descriptors[0]:
             fd = self.descriptors[0].fd
             events = get_events(fd, POLL_MASK)
-            if self.family == "tcp" and not self.peer_open and not events & select.POLLHUP and get_count(fd, termios.TIOCOUTQ):
-                get_events(fd, 0, 200)  # the answer to data for a closed peer is a reset, on its way
+            if (
+                self.family == "tcp"
+                and not self.peer_open
+                and not events & select.POLLHUP
+                and get_count(fd, termios.TIOCOUTQ)
+            ):
+                get_events(
+                    fd, 0, 200
+                )  # the answer to data for a closed peer is a reset, on its way
                 events = get_events(fd, POLL_MASK)
             kernel = (get_count(fd, termios.FIONREAD), events)
         else:
@@ -569,8 +607,17 @@ class Side(object):
         if self.family != "seq" and ("error" not in [item[:1] for item in received]):
             received = b"".join(item for item in received if isinstance(item, bytes))
         self.muted = False
-        return Record(self.outcome, files, self.get_counter(), descriptors, self.handled, tuple(self.log),
-                      (received, peer_events), kernel, tuple(self.noise))
+        return Record(
+            self.outcome,
+            files,
+            self.get_counter(),
+            descriptors,
+            self.handled,
+            tuple(self.log),
+            (received, peer_events),
+            kernel,
+            tuple(self.noise),
+        )
 
     # steps
 
@@ -627,10 +674,16 @@ class Side(object):
         if name in ("read1", "peek"):
             return True
         if count is None or count < 0:
-            return name in ("readline", "next") and self.family != "seq" and b"\n" in self.real.recv(queue, socket.MSG_PEEK)
+            return (
+                name in ("readline", "next")
+                and self.family != "seq"
+                and b"\n" in self.real.recv(queue, socket.MSG_PEEK)
+            )
         if name in ("read", "readinto") and isinstance(file, io.RawIOBase):
             return True
-        if self.family == "seq":  # a record may be cut, so what waits in the kernel promises one read only
+        if (
+            self.family == "seq"
+        ):  # a record may be cut, so what waits in the kernel promises one read only
             return False
         if name == "readline":
             return b"\n" in self.real.recv(queue, socket.MSG_PEEK)
@@ -638,8 +691,15 @@ class Side(object):
 
     def keep_from_blocking(self, file, name, count, read):
         """Run `read`; with a timeout of 0 if it could wait for ever."""
-        if (self.timeout is not None or self.eof or self.fd_nonblocking or self.detached or self.kind == "scripted"
-                or not self.is_open() or self.is_satisfied(file, name, count)):
+        if (
+            self.timeout is not None
+            or self.eof
+            or self.fd_nonblocking
+            or self.detached
+            or self.kind == "scripted"
+            or not self.is_open()
+            or self.is_satisfied(file, name, count)
+        ):
             return plain(read(), self)
         self.real.settimeout(0.0)
         try:
@@ -676,7 +736,9 @@ class Side(object):
         if self.sock is None:
             return "skip"
         if how.startswith("shutdown "):
-            how = {"read": socket.SHUT_RD, "write": socket.SHUT_WR, "both": socket.SHUT_RDWR}[how[9:]]
+            how = {"read": socket.SHUT_RD, "write": socket.SHUT_WR, "both": socket.SHUT_RDWR}[
+                how[9:]
+            ]
             self.real.shutdown(how)
             if how != socket.SHUT_WR:
                 self.eof = True
@@ -716,7 +778,9 @@ class Side(object):
                 self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif self.is_open():
                 try:
-                    os.write(self.descriptors[0].fd, b"!")  # what nobody reads makes a close a reset
+                    os.write(
+                        self.descriptors[0].fd, b"!"
+                    )  # what nobody reads makes a close a reset
                 except OSError:
                     pass
         self.peer.close()
@@ -755,7 +819,9 @@ class Side(object):
     def misbehave(self, kind, name, function, buffer):
         """What a bad method does, once."""
         if make_error(kind) is not None:
-            raise make_error(kind)  # no local name: that would be a cycle, which keeps every file of the traceback open
+            raise make_error(
+                kind
+            )  # no local name: that would be a cycle, which keeps every file of the traceback open
         if kind == "none":
             return None
         if kind == "nonsense":
@@ -797,7 +863,9 @@ class Side(object):
         if kind == "other":
             return getattr(self.get_other(), name)
         if kind == "c other":
-            return functools.partial(getattr(_socket.socket, name), getattr(self.get_other(), "_sock", self.get_other()))
+            return functools.partial(
+                getattr(_socket.socket, name), getattr(self.get_other(), "_sock", self.get_other())
+            )
         if kind == "other wrong":
             return getattr(self.get_other(), "recv" if name == "recv_into" else "sendall")
         if kind == "partial":
@@ -852,7 +920,9 @@ class Side(object):
     def do_script(self, name, item):
         if self.kind != "scripted" or self.sock is None:
             return "skip"
-        (self.sock.incoming if name == "recv_into" else self.sock.answers).append(Misbehaviour(item))
+        (self.sock.incoming if name == "recv_into" else self.sock.answers).append(
+            Misbehaviour(item)
+        )
 
     # files
 
@@ -861,11 +931,16 @@ class Side(object):
             return "skip"
         given = make_mode(mode)
         try:
-            file = self.implementation.makefile(self.sock, given, buffering, encoding=encoding, errors=errors, newline=newline)
+            file = self.implementation.makefile(
+                self.sock, given, buffering, encoding=encoding, errors=errors, newline=newline
+            )
         except Exception:
             self.handled = self.get_counter()
             raise
-        facts = (type(file).__name__, getattr(file, "mode", None) is given if isinstance(file, io.TextIOBase) else None)
+        facts = (
+            type(file).__name__,
+            getattr(file, "mode", None) is given if isinstance(file, io.TextIOBase) else None,
+        )
         self.keep_file(file)
         return facts
 
@@ -879,7 +954,9 @@ class Side(object):
             side = self
 
             def readinto(self, buffer):
-                return side.call_logged("readinto", functools.partial(base.readinto, self), (buffer,))
+                return side.call_logged(
+                    "readinto", functools.partial(base.readinto, self), (buffer,)
+                )
 
             def write(self, data):
                 return side.call_logged("write", functools.partial(base.write, self), (data,))
@@ -887,7 +964,9 @@ class Side(object):
             def close(self):
                 side.note("close of raw")
                 base.close(self)
-            cls = type("LoggingRaw", (base,), {"readinto": readinto, "write": write, "close": close})
+            cls = type(
+                "LoggingRaw", (base,), {"readinto": readinto, "write": write, "close": close}
+            )
         else:
             cls = base
         self.keep_file(cls(self.sock, mode))
@@ -1027,7 +1106,9 @@ class Side(object):
         file = self.get_file(slot, name, "readable")
         storage = bytearray(b"." * size)
         self.current = buffer = make_buffer(kind, storage)
-        result = self.keep_from_blocking(file, name, count_bytes(buffer), lambda: getattr(file, name)(buffer))
+        result = self.keep_from_blocking(
+            file, name, count_bytes(buffer), lambda: getattr(file, name)(buffer)
+        )
         content = buffer.tobytes() if kind == "memoryview" and not PY2 else bytes(storage)
         if isinstance(buffer, array.array):
             content = buffer.tostring() if PY2 else buffer.tobytes()
@@ -1064,7 +1145,9 @@ class Side(object):
         if not self.files:
             return "skip"
         file = self.get_file(slot, "write", "writable")
-        return plain(file.writelines([self.make_data(file, kind, payload, size) for kind in kinds]), self)
+        return plain(
+            file.writelines([self.make_data(file, kind, payload, size) for kind in kinds]), self
+        )
 
     def do_flush(self, slot):
         if not self.files:
@@ -1076,8 +1159,15 @@ class Side(object):
 
         With a timeout that is worth waiting for, a thread reads at the other end meanwhile.
         """
-        if (self.kind in ("scripted", "no send") or self.family == "seq" or self.patches or self.sock is None or self.detached
-                or not self.peer_open or not self.is_open()):
+        if (
+            self.kind in ("scripted", "no send")
+            or self.family == "seq"
+            or self.patches
+            or self.sock is None
+            or self.detached
+            or not self.peer_open
+            or not self.is_open()
+        ):
             return "skip"
         self.drain_peer()
         before = len(self.received)
@@ -1124,7 +1214,11 @@ class Side(object):
         del self.received[before:]
         if least <= len(taken) <= most and payload.startswith(taken):
             return "flooded", blocked
-        return "%d accepted, %d received, %d of them right" % (least, len(taken), len(os.path.commonprefix([taken, payload])))
+        return "%d accepted, %d received, %d of them right" % (
+            least,
+            len(taken),
+            len(os.path.commonprefix([taken, payload])),
+        )
 
     def drain_until(self, stop):
         while not stop:

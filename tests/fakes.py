@@ -93,7 +93,9 @@ class ScriptedSocket(object):
             self.script.insert(0, step[size:])
         view = memoryview(buf)
         view[:size] = step[:size]
-        if hasattr(view, "release"):  # PyPy keeps it for a while, and from 3.15 on what is exported stays
+        if hasattr(
+            view, "release"
+        ):  # PyPy keeps it for a while, and from 3.15 on what is exported stays
             view.release()
         return size
 

@@ -4,6 +4,7 @@
 
 The answer is one JSON object: how many tests ran, what failed, and how many of the streams were ours.
 """
+
 import collections
 import io
 import json

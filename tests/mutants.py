@@ -3,6 +3,7 @@
 Each mutant is a few replacements in the source of `backports/makefile/_fallback.py`.  Every piece to replace has to be there
 exactly once: when the twin changes under a mutant, `load_mutant` raises `MutantError` instead of quietly testing nothing.
 """
+
 import collections
 import io
 import os
@@ -15,7 +16,9 @@ class MutantError(Exception):
     """The source does not have the piece that this mutant replaces."""
 
 
-Mutant = collections.namedtuple("Mutant", "name SocketIO makefile module")  # 2.7 empties a module that nobody holds
+Mutant = collections.namedtuple(
+    "Mutant", "name SocketIO makefile module"
+)  # 2.7 empties a module that nobody holds
 
 
 def get_source():
@@ -27,39 +30,59 @@ def get_source():
 MUTATIONS = collections.OrderedDict()
 
 # Each look-up of a method goes by get_method(), as on 2.7.
-LOOK_UP_READ = ("get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n            return",
-                "get_method(self, sock, \"recv_into\")\n            return")
-LOOK_UP_SEND = ("get_method(self, sock, \"send\") if PY2 else sock.send\n", "get_method(self, sock, \"send\")\n")
+LOOK_UP_READ = (
+    "get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n            return",
+    "get_method(self, sock, \"recv_into\")\n            return",
+)
+LOOK_UP_SEND = (
+    "get_method(self, sock, \"send\") if PY2 else sock.send\n",
+    "get_method(self, sock, \"send\")\n",
+)
 # The usual socket is served in place; with this it goes the way of all others, which is mutated then.
 ALL_ONE_WAY = ("Socket = () if PY2 else socket.socket\n", "Socket = ()\n")
 
 MUTATIONS["counter not restored after a failed constructor"] = [
-    ("                reference_restore(sock, counter)\n        finally:\n", "                pass\n        finally:\n"),
+    (
+        "                reference_restore(sock, counter)\n        finally:\n",
+        "                pass\n        finally:\n",
+    ),
 ]
 MUTATIONS["counter restored late"] = [
     # when the traceback dies, and the raw stream with it
-    ("        abandon(raw, self, counter)\n        raise\n", "        raw._owed = [counter]\n        raise\n"),
+    (
+        "        abandon(raw, self, counter)\n        raise\n",
+        "        raw._owed = [counter]\n        raise\n",
+    ),
 ]
 # What ends readinto() and read(), which is said in each.
-READINTO_END = "            return self._receive(sock, recv_into, b)\n        except socket.timeout:\n"
+READINTO_END = (
+    "            return self._receive(sock, recv_into, b)\n        except socket.timeout:\n"
+)
 READ_END = "                return bytes(buffer)\n        except socket.timeout:\n"
 POISON = "            self._timeout_occurred = True\n"
-WOULD_BLOCK = (POISON + "            raise\n        except EnvironmentError as exc:\n            if is_would_block(exc):\n"
-               "                return %s\n")
+WOULD_BLOCK = (
+    POISON
+    + "            raise\n        except EnvironmentError as exc:\n            if is_would_block(exc):\n"
+    "                return %s\n"
+)
 
 MUTATIONS["no timeout poisoning"] = [(READINTO_END + POISON, READINTO_END + "            pass\n")]
 MUTATIONS["no timeout poisoning by read"] = [(READ_END + POISON, READ_END + "            pass\n")]
 MUTATIONS["timeout cached at makefile"] = [
     ALL_ONE_WAY,
-    ("        self._timeout_occurred = False\n",
-     "        self._timeout_occurred = False\n"
-     "        csocket = getattr(sock, '_sock', sock)\n"
-     "        self._timeout = GETTIMEOUT(csocket) if isinstance(csocket, CSocket) else None\n"),
-    ("    timeout = GETTIMEOUT(csocket)\n    if PY2:\n",
-     "    timeout = stream._timeout\n"
-     "    if timeout and not wait_until(deadline_after(get_time(), timeout), csocket, writing=False):\n"
-     "        raise Timeout('timed out')\n"
-     "    if PY2:\n"),
+    (
+        "        self._timeout_occurred = False\n",
+        "        self._timeout_occurred = False\n"
+        "        csocket = getattr(sock, '_sock', sock)\n"
+        "        self._timeout = GETTIMEOUT(csocket) if isinstance(csocket, CSocket) else None\n",
+    ),
+    (
+        "    timeout = GETTIMEOUT(csocket)\n    if PY2:\n",
+        "    timeout = stream._timeout\n"
+        "    if timeout and not wait_until(deadline_after(get_time(), timeout), csocket, writing=False):\n"
+        "        raise Timeout('timed out')\n"
+        "    if PY2:\n",
+    ),
 ]
 MUTATIONS["descriptor cached"] = [
     ALL_ONE_WAY,
@@ -75,9 +98,15 @@ MUTATIONS["descriptor cached"] = [
      "        return len(data)\n"
      "    if PY2:\n"),
 ]
-MUTATIONS["EAGAIN returned as end of file"] = [(READINTO_END + WOULD_BLOCK % "None", READINTO_END + WOULD_BLOCK % "0")]
-MUTATIONS["EAGAIN returned as end of file by read"] = [(READ_END + WOULD_BLOCK % "None", READ_END + WOULD_BLOCK % "b''")]
-MUTATIONS["_sock dropped on a timeout"] = [(READ_END + POISON, READ_END + POISON + "            self._sock = None\n")]
+MUTATIONS["EAGAIN returned as end of file"] = [
+    (READINTO_END + WOULD_BLOCK % "None", READINTO_END + WOULD_BLOCK % "0")
+]
+MUTATIONS["EAGAIN returned as end of file by read"] = [
+    (READ_END + WOULD_BLOCK % "None", READ_END + WOULD_BLOCK % "b''")
+]
+MUTATIONS["_sock dropped on a timeout"] = [
+    (READ_END + POISON, READ_END + POISON + "            self._sock = None\n")
+]
 MUTATIONS["wrong errno with None"] = [
     ("            return write_by_sendall(sendall, b)\n        except EnvironmentError as exc:\n"
      "            if is_would_block(exc):\n                return None\n",
@@ -90,10 +119,16 @@ MUTATIONS["wrong errno with None"] = [
      "                return None\n"),
 ]
 MUTATIONS["a write that loses its count"] = [
-    ("                idle = get_time()\n        return sent\n", "                idle = get_time()\n        return None\n"),
+    (
+        "                idle = get_time()\n        return sent\n",
+        "                idle = get_time()\n        return None\n",
+    ),
 ]
 MUTATIONS["a write that sends twice"] = [
-    ("SEND(csocket, view[sent:], MSG_DONTWAIT)\n", "SEND(csocket, view[max(0, sent - 1):], MSG_DONTWAIT)\n"),
+    (
+        "SEND(csocket, view[sent:], MSG_DONTWAIT)\n",
+        "SEND(csocket, view[max(0, sent - 1):], MSG_DONTWAIT)\n",
+    ),
 ]
 MUTATIONS["text.mode not the object given"] = [
     ("            stream.mode = mode\n", "            stream.mode = ''.join(mode)\n"),
@@ -128,8 +163,10 @@ MUTATIONS["raw readline reading ahead"] = [
      "    def write(self, b):\n"),
 ]
 MUTATIONS["a close that decrements twice"] = [
-    ("                self._sock._decref_socketios()\n",
-     "                self._sock._decref_socketios()\n                self._sock._decref_socketios()\n"),
+    (
+        "                self._sock._decref_socketios()\n",
+        "                self._sock._decref_socketios()\n                self._sock._decref_socketios()\n",
+    ),
     ("        decref()\n", "        decref()\n        decref()\n"),
 ]
 MUTATIONS["a close that never decrements"] = [
@@ -156,9 +193,14 @@ MUTATIONS["a method looked up once and kept"] = [
     ALL_ONE_WAY,
     LOOK_UP_READ,
     LOOK_UP_SEND,
-    ("    method = getattr(sock, name)\n",
-     "    method = stream._kept.setdefault(name, getattr(sock, name))\n"),
-    ("        self._timeout_occurred = False\n", "        self._timeout_occurred = False\n        self._kept = {}\n"),
+    (
+        "    method = getattr(sock, name)\n",
+        "    method = stream._kept.setdefault(name, getattr(sock, name))\n",
+    ),
+    (
+        "        self._timeout_occurred = False\n",
+        "        self._timeout_occurred = False\n        self._kept = {}\n",
+    ),
 ]
 
 

@@ -88,7 +88,9 @@ class Python(object):
     def needed_virtualenv(self):
         """The requirement that makes its environment; None where it can do that by itself."""
         if self.version < [3, 10]:
-            return "virtualenv<20.22"  # the last for 2.7 and 3.6; it brings a newer pip than they have
+            return (
+                "virtualenv<20.22"  # the last for 2.7 and 3.6; it brings a newer pip than they have
+            )
         return None if can_run(self.command, "-c", "import ensurepip, venv") else "virtualenv"
 
     def make_environment(self):
@@ -97,8 +99,17 @@ class Python(object):
         needed = self.needed_virtualenv()
         if needed is None:
             return self.run("venv made no environment", self.command, "-m", "venv", self.folder)
-        self.run("virtualenv made no environment", sys.executable, "-m", "virtualenv", "-q",
-                 "-p", self.command, self.folder, path=os.path.join(PLACE, needed.replace("<", "-")))
+        self.run(
+            "virtualenv made no environment",
+            sys.executable,
+            "-m",
+            "virtualenv",
+            "-q",
+            "-p",
+            self.command,
+            self.folder,
+            path=os.path.join(PLACE, needed.replace("<", "-")),
+        )
 
     def install(self, sdist, recipes):
         self.state = "installs"

@@ -1,4 +1,5 @@
 """Running things beside a test: threads that block in a call, alarms, and other Python processes."""
+
 import contextlib
 import os
 import signal
@@ -10,7 +11,9 @@ import time
 import pytest
 
 HANGING = 30.0  # seconds after which a call that should have ended is taken for hanging
-SLOW = hasattr(sys, "pypy_version_info") or hasattr(sys, "gettotalrefcount")  # tests of many small steps; the latter: a debug build
+SLOW = hasattr(sys, "pypy_version_info") or hasattr(
+    sys, "gettotalrefcount"
+)  # tests of many small steps; the latter: a debug build
 
 
 def get_examples(usual):
@@ -79,7 +82,9 @@ def alarm(handler, first, interval=0.0):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old_handler)
         if old_first:
-            signal.setitimer(signal.ITIMER_REAL, max(old_first - (time.time() - started), 0.001), old_interval)
+            signal.setitimer(
+                signal.ITIMER_REAL, max(old_first - (time.time() - started), 0.001), old_interval
+            )
 
 
 def once(call):
@@ -114,8 +119,12 @@ else:
 def start_script(source, implementation, arguments=(), options=(), prefix=(), **popen):
     """Start a fresh interpreter on `source`, after PROLOGUE; `prefix` is a command to run it under.  Returns the Popen object."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-    options = ["-W", "ignore::ResourceWarning"] * (sys.version_info[0] > 2) + list(options)  # scripts leave sockets open
-    command = list(prefix) + [sys.executable] + options + ["-c", PROLOGUE + source, implementation.name]
+    options = ["-W", "ignore::ResourceWarning"] * (sys.version_info[0] > 2) + list(
+        options
+    )  # scripts leave sockets open
+    command = (
+        list(prefix) + [sys.executable] + options + ["-c", PROLOGUE + source, implementation.name]
+    )
     return subprocess.Popen(
         command + list(arguments),
         env=environment,

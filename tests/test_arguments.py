@@ -1,4 +1,5 @@
 """Contract section 2: what makefile makes of its arguments, and what a call that fails leaves behind."""
+
 import io
 import itertools
 import platform
@@ -74,7 +75,9 @@ def describe(stream):
 # The mode
 
 
-@pytest.mark.parametrize("container", [str, list, tuple, set, dict.fromkeys], ids=["str", "list", "tuple", "set", "dict"])
+@pytest.mark.parametrize(
+    "container", [str, list, tuple, set, dict.fromkeys], ids=["str", "list", "tuple", "set", "dict"]
+)
 def test_mode_every_combination_of_rwb_gives_its_stream(any_impl, container):
     for length in range(5):
         for letters in itertools.product("rwb", repeat=length):
@@ -95,7 +98,10 @@ def test_mode_named_in_the_contract_reads_and_writes_as_it_says(any_impl, mode):
     assert sock.sent == ([b"eggs"] if "w" in mode else [])
 
 
-@pytest.mark.parametrize("mode", ["rt", "t", "r+", "U", "rU", "a", "R", "rwx", " r", "r\0", ["r", "t"], ("rb",), {"x"}, [1]])
+@pytest.mark.parametrize(
+    "mode",
+    ["rt", "t", "r+", "U", "rU", "a", "R", "rwx", " r", "r\0", ["r", "t"], ("rb",), {"x"}, [1]],
+)
 def test_mode_other_letter_refused_with_its_repr(any_impl, mode):
     sock = ScriptedSocket()
     with pytest.raises(ValueError) as caught:
@@ -171,8 +177,11 @@ def test_mode_refused_before_the_socket_is_touched_or_the_rest_is_looked_at(any_
 
 
 def test_mode_any_text_passes_exactly_if_its_letters_are_rwb(any_impl):
+
     @settings(max_examples=get_examples(200), deadline=None)
-    @given(st.one_of(st.text("rwb", max_size=6), st.text("rwbtaxU+ ", max_size=6), st.text(max_size=4)))
+    @given(
+        st.one_of(st.text("rwb", max_size=6), st.text("rwbtaxU+ ", max_size=6), st.text(max_size=4))
+    )
     def check(mode):
         sock = ScriptedSocket()
         if set(mode) <= set("rwb"):
@@ -191,7 +200,9 @@ def test_mode_any_text_passes_exactly_if_its_letters_are_rwb(any_impl):
 
 @pytest.mark.parametrize("buffering", [None, -1, -5, -2.5, -2 ** 64])
 @pytest.mark.parametrize("mode, kind", BUFFERED_KINDS)
-def test_buffering_none_or_negative_reads_the_default_size_at_call_time(any_impl, monkeypatch, mode, kind, buffering):
+def test_buffering_none_or_negative_reads_the_default_size_at_call_time(
+    any_impl, monkeypatch, mode, kind, buffering
+):
     monkeypatch.setattr(io, "DEFAULT_BUFFER_SIZE", 17)
     sock = ScriptedSocket()
     with any_impl.makefile(sock, mode, buffering) as stream:
@@ -267,7 +278,9 @@ def test_buffering_one_is_a_buffer_of_one_byte(any_impl, mode, kind, buffering):
         if stream.writable():
             # up to 3.12 it keeps that byte, from 3.13 it passes it on
             raw = Raw()
-            assert measure_writes(stream, sock) == measure_writes(io.BufferedWriter(raw, 1), raw) <= 1
+            assert (
+                measure_writes(stream, sock) == measure_writes(io.BufferedWriter(raw, 1), raw) <= 1
+            )
 
 
 def test_buffering_one_is_not_line_buffering(any_impl):
@@ -281,8 +294,16 @@ def test_buffering_one_is_not_line_buffering(any_impl):
 @pytest.mark.parametrize("mode", [mode for mode, _ in BUFFERED_KINDS])
 @pytest.mark.parametrize(
     "buffering, error",
-    [(2 ** 64, OverflowError), (sys.maxsize, MemoryError), ("8", TypeError), (b"8", TypeError), (2.5, TypeError),
-     (float("inf"), TypeError), (float("nan"), TypeError), ([], TypeError)],
+    [
+        (2**64, OverflowError),
+        (sys.maxsize, MemoryError),
+        ("8", TypeError),
+        (b"8", TypeError),
+        (2.5, TypeError),
+        (float("inf"), TypeError),
+        (float("nan"), TypeError),
+        ([], TypeError),
+    ],
     ids=repr,
 )
 def test_buffering_impossible_gives_the_error_of_the_buffer(any_impl, mode, buffering, error):
@@ -349,10 +370,14 @@ def test_text_arguments_with_a_binary_mode_are_ignored(any_impl, mode, buffering
 
 @pytest.mark.parametrize("newline", NEWLINES, ids=repr)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
-def test_text_reading_decodes_as_a_text_wrapper_with_the_same_arguments(any_impl, encoding, newline):
+def test_text_reading_decodes_as_a_text_wrapper_with_the_same_arguments(
+    any_impl, encoding, newline
+):
     data = LINES.encode(encoding)
     expected = io.TextIOWrapper(io.BytesIO(data), encoding, "replace", newline)
-    with any_impl.makefile(ScriptedSocket(data), "r", encoding=encoding, errors="replace", newline=newline) as text:
+    with any_impl.makefile(
+        ScriptedSocket(data), "r", encoding=encoding, errors="replace", newline=newline
+    ) as text:
         assert (text.encoding, text.errors, text.line_buffering) == (encoding, "replace", False)
         assert list(text) == list(expected)
         assert text.newlines == expected.newlines
@@ -360,7 +385,9 @@ def test_text_reading_decodes_as_a_text_wrapper_with_the_same_arguments(any_impl
 
 @pytest.mark.parametrize("newline", NEWLINES, ids=repr)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
-def test_text_writing_encodes_as_a_text_wrapper_with_the_same_arguments(any_impl, encoding, newline):
+def test_text_writing_encodes_as_a_text_wrapper_with_the_same_arguments(
+    any_impl, encoding, newline
+):
     sock, expected = ScriptedSocket(), Unseekable()
     with any_impl.makefile(sock, "w", encoding=encoding, errors="replace", newline=newline) as text:
         text.write(LINES + u"\u20ac")
@@ -370,7 +397,10 @@ def test_text_writing_encodes_as_a_text_wrapper_with_the_same_arguments(any_impl
     assert b"".join(sock.sent) == expected.getvalue()
 
 
-@pytest.mark.parametrize("errors, expected", [(None, UnicodeDecodeError), ("strict", UnicodeDecodeError), ("ignore", u"ab")])
+@pytest.mark.parametrize(
+    "errors, expected",
+    [(None, UnicodeDecodeError), ("strict", UnicodeDecodeError), ("ignore", u"ab")],
+)
 def test_text_errors_decide_what_undecodable_bytes_give(any_impl, errors, expected):
     with any_impl.makefile(ScriptedSocket(b"a\xffb"), "r", encoding="utf-8", errors=errors) as text:
         if expected is UnicodeDecodeError:
@@ -388,8 +418,16 @@ def test_text_without_encoding_takes_the_locale_as_a_text_wrapper_does(any_impl)
 
 @pytest.mark.parametrize(
     "options",
-    [{"encoding": "no-such-codec"}, NOT_TEXT, {"encoding": 5}, {"encoding": "a\0b"}, NO_ERRORS, {"newline": "x"},
-     {"newline": 5}, {"newline": ["\n"]}],
+    [
+        {"encoding": "no-such-codec"},
+        NOT_TEXT,
+        {"encoding": 5},
+        {"encoding": "a\0b"},
+        NO_ERRORS,
+        {"newline": "x"},
+        {"newline": 5},
+        {"newline": ["\n"]},
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize("mode", ["r", "w", "rw"])
@@ -405,13 +443,17 @@ def test_text_argument_that_is_bad_gives_the_error_of_the_text_wrapper(any_impl,
 
 
 def test_text_arguments_by_position_are_those_by_keyword(impl):
-    for encoding, errors, newline in itertools.product(["utf-8", "utf-16"], ["strict", "replace"], NEWLINES):
+    for encoding, errors, newline in itertools.product(
+        ["utf-8", "utf-16"], ["strict", "replace"], NEWLINES
+    ):
         sock = ScriptedSocket()
         with impl.makefile(sock, "w", 64, encoding, errors, newline) as text:
             assert (text.encoding, text.errors) == (encoding, errors)
             text.write(LINES)
         expected = ScriptedSocket()
-        with impl.makefile(expected, mode="w", buffering=64, encoding=encoding, errors=errors, newline=newline) as text:
+        with impl.makefile(
+            expected, mode="w", buffering=64, encoding=encoding, errors=errors, newline=newline
+        ) as text:
             text.write(LINES)
         assert sock.sent == expected.sent != []
 
@@ -459,7 +501,9 @@ for make in [call, lambda: call(encoding=None), lambda: call(encoding="utf-8"), 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="EncodingWarning came with 3.10")
-def test_encoding_left_out_under_warn_default_encoding_warns_once_at_the_caller(any_impl, run_script):
+def test_encoding_left_out_under_warn_default_encoding_warns_once_at_the_caller(
+    any_impl, run_script
+):
     out = run_script(any_impl, ENCODING_WARNING_SCRIPT, "-X", "warn_default_encoding")
     warning = "[('EncodingWarning', '<string>', 1)]"
     assert out.splitlines() == [warning, warning, "[]", "[]", "[]"]
@@ -547,7 +591,9 @@ FAILURES = [
     ("newline unknown", ("w",), {"newline": "x"}),
     ("newline no text", ("rw",), {"newline": 5}),
 ]
-each_failure = pytest.mark.parametrize("args, kwargs", [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
+each_failure = pytest.mark.parametrize(
+    "args, kwargs", [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES]
+)
 
 
 class UrllibSocket(ScriptedSocket):
@@ -581,7 +627,9 @@ def test_failure_counter_is_back_while_the_exception_is_handled(impl, args, kwar
 
 
 @each_failure
-def test_failure_with_a_makefile_refs_counter_is_undone_without_closing_the_socket(impl, args, kwargs):
+def test_failure_with_a_makefile_refs_counter_is_undone_without_closing_the_socket(
+    impl, args, kwargs
+):
     sock = UrllibSocket()
     try:
         impl.makefile(sock, *args, **kwargs)
@@ -596,7 +644,9 @@ def test_failure_with_a_makefile_refs_counter_is_undone_without_closing_the_sock
 
 
 @each_failure
-def test_failure_on_a_socket_that_waits_to_be_closed_by_its_other_file_leaves_it_open(any_impl, tcp_pair, args, kwargs):
+def test_failure_on_a_socket_that_waits_to_be_closed_by_its_other_file_leaves_it_open(
+    any_impl, tcp_pair, args, kwargs
+):
     ours, peer = tcp_pair
     other = any_impl.makefile(ours, "rb", 0)
     ours.close()
@@ -672,14 +722,18 @@ def test_failure_because_the_counter_cannot_be_read_or_set_comes_out(any_impl):
 def test_failure_any_arguments_count_one_reference_or_raise_and_count_none(impl):
     modes = st.one_of(st.text("rwb", max_size=3), st.sampled_from(["rt", "U", None, 5, ["r", "b"]]))
     bufferings = st.one_of(
-        st.none(), st.integers(-2, 20000), st.sampled_from([2 ** 64, -2 ** 64, sys.maxsize, "8", 0.0, 2.5, True, False])
+        st.none(),
+        st.integers(-2, 20000),
+        st.sampled_from([2**64, -(2**64), sys.maxsize, "8", 0.0, 2.5, True, False]),
     )
     encodings = st.sampled_from([None, "utf-8", "utf-16", "hex", "no-such-codec", 5])
     errors = st.sampled_from([None, "strict", "replace", 5])
     newlines = st.sampled_from([None, "", "\n", "\r\n", "x", 5])
 
-    @settings(max_examples=get_examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(modes, bufferings, encodings, errors, newlines, st.integers(0, 2 ** 70))
+    @settings(
+        max_examples=get_examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    @given(modes, bufferings, encodings, errors, newlines, st.integers(0, 2**70))
     def check(mode, buffering, encoding, error_handler, newline, count):
         sock = ScriptedSocket()
         sock._io_refs = count
@@ -713,8 +767,16 @@ def test_mode_with_a_part_that_cannot_be_compared_raises_its_error(any_impl):
     assert sock._io_refs == 0
 
 
-@pytest.mark.parametrize("name, mode", [
-    ("BufferedReader", "rb"), ("BufferedWriter", "wb"), ("BufferedRWPair", "rwb"), ("TextIOWrapper", "r"), ("DEFAULT_BUFFER_SIZE", "rb")])
+@pytest.mark.parametrize(
+    "name, mode",
+    [
+        ("BufferedReader", "rb"),
+        ("BufferedWriter", "wb"),
+        ("BufferedRWPair", "rwb"),
+        ("TextIOWrapper", "r"),
+        ("DEFAULT_BUFFER_SIZE", "rb"),
+    ],
+)
 def test_name_that_is_gone_from_io_is_an_attribute_error(any_impl, monkeypatch, name, mode):
     sock = ScriptedSocket()
     with monkeypatch.context() as patch:
@@ -728,7 +790,9 @@ def test_name_that_is_gone_from_io_is_an_attribute_error(any_impl, monkeypatch, 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="io.text_encoding came with 3.10")
-def test_text_encoding_that_is_gone_from_io_is_an_attribute_error(c_impl, monkeypatch):  # the twin takes such an io for an older one
+def test_text_encoding_that_is_gone_from_io_is_an_attribute_error(
+    c_impl, monkeypatch
+):  # the twin takes such an io for an older one
     sock = ScriptedSocket()
     monkeypatch.delattr(io, "text_encoding")
     with pytest.raises(AttributeError):
@@ -741,7 +805,9 @@ def test_keyword_made_at_run_time_is_the_argument(any_impl):
     assert type(any_impl.makefile(ScriptedSocket(), **{name: "rb"})) is io.BufferedReader
 
 
-@pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="PyPy looks at the text alone")
+@pytest.mark.skipif(
+    platform.python_implementation() == "PyPy", reason="PyPy looks at the text alone"
+)
 def test_keyword_that_cannot_be_compared_raises_its_error(any_impl):
     class Name(str):
         __hash__ = str.__hash__
@@ -749,5 +815,7 @@ def test_keyword_that_cannot_be_compared_raises_its_error(any_impl):
         def __eq__(self, other):
             raise LookupError("no comparing")
 
-    with pytest.raises((LookupError, TypeError)):  # a TypeError where the interpreter looks at the type first
+    with pytest.raises(
+        (LookupError, TypeError)
+    ):  # a TypeError where the interpreter looks at the type first
         any_impl.makefile(ScriptedSocket(), **{Name("mode"): "rb"})

@@ -19,7 +19,18 @@ from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
 from fakes import ScriptedSocket
-from running import HANGING, Worker, alarm, finish_script, get_examples, get_outcome, once, receive_all, start_script, watchdog  # noqa: F401
+from running import (
+    HANGING,
+    Worker,
+    alarm,
+    finish_script,
+    get_examples,
+    get_outcome,
+    once,
+    receive_all,
+    start_script,
+    watchdog,
+)  # noqa: F401
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -135,7 +146,9 @@ def receive_slowly(sock):
 def set_descriptor_blocking(sock, blocking):
     """Change O_NONBLOCK behind the back of the socket, which keeps its timeout."""
     flags = fcntl.fcntl(sock.fileno(), fcntl.F_GETFL)
-    fcntl.fcntl(sock.fileno(), fcntl.F_SETFL, flags & ~os.O_NONBLOCK if blocking else flags | os.O_NONBLOCK)
+    fcntl.fcntl(
+        sock.fileno(), fcntl.F_SETFL, flags & ~os.O_NONBLOCK if blocking else flags | os.O_NONBLOCK
+    )
 
 
 class TestRead(object):
@@ -184,7 +197,9 @@ class TestRead(object):
         assert reader.get() == b""
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_blocking_read_ends_when_another_thread_shuts_the_socket(self, any_impl, tcp_pair, timeout):
+    def test_blocking_read_ends_when_another_thread_shuts_the_socket(
+        self, any_impl, tcp_pair, timeout
+    ):
         ours = tcp_pair[0]
         ours.settimeout(timeout)
         reader = Worker(any_impl.makefile(ours, "rb", 0).read, 64).wait_until_blocked()
@@ -192,7 +207,9 @@ class TestRead(object):
         assert reader.get() == b""
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_blocking_read_goes_on_when_another_thread_closes_the_socket(self, any_impl, tcp_pair, timeout):
+    def test_blocking_read_goes_on_when_another_thread_closes_the_socket(
+        self, any_impl, tcp_pair, timeout
+    ):
         # The file holds it open.
         ours, peer = tcp_pair
         ours.settimeout(timeout)
@@ -214,13 +231,17 @@ class TestRead(object):
             reader.get()
         assert caught.value.errno == errno.ECONNRESET
 
-    def test_blocking_read_on_a_descriptor_made_non_blocking_behind_its_back_gives_none(self, any_impl, unix_pair):
+    def test_blocking_read_on_a_descriptor_made_non_blocking_behind_its_back_gives_none(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         raw = any_impl.makefile(ours, "rb", 0)
         set_descriptor_blocking(ours, False)
         assert raw.readinto(bytearray(4)) is None
 
-    def test_timed_read_on_a_descriptor_made_blocking_behind_its_back_times_out(self, any_impl, unix_pair, closing):
+    def test_timed_read_on_a_descriptor_made_blocking_behind_its_back_times_out(
+        self, any_impl, unix_pair, closing
+    ):
         # `dup().setblocking(True)` does this to the description that both share.
         ours = unix_pair[0]
         ours.settimeout(SHORT)
@@ -232,7 +253,9 @@ class TestRead(object):
             raw.readinto(bytearray(4))
 
     @pytest.mark.direct_path
-    def test_non_blocking_read_on_a_descriptor_made_blocking_behind_its_back_gives_none(self, impl, unix_pair):
+    def test_non_blocking_read_on_a_descriptor_made_blocking_behind_its_back_gives_none(
+        self, impl, unix_pair
+    ):
         # The interpreter's own hangs here: it relies on the descriptor.
         ours = unix_pair[0]
         ours.settimeout(0)
@@ -240,7 +263,9 @@ class TestRead(object):
         set_descriptor_blocking(ours, True)
         assert raw.readinto(bytearray(4)) is None
 
-    def test_timed_read_of_a_descriptor_closed_behind_its_back_gives_its_error(self, any_impl, unix_pair):
+    def test_timed_read_of_a_descriptor_closed_behind_its_back_gives_its_error(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         ours.settimeout(HANGING)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -273,7 +298,10 @@ if PY2:  # 3.x refuses these
 
 
 class TestTimeout(object):
-    def test_read_without_data_raises_the_interpreter_s_timeout_and_not_before_its_time(self, any_impl, unix_pair):
+
+    def test_read_without_data_raises_the_interpreter_s_timeout_and_not_before_its_time(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         ours.settimeout(SHORT)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -285,7 +313,9 @@ class TestTimeout(object):
         assert caught.value.args == ("timed out",)
         assert caught.value.errno is None
 
-    def test_write_without_room_raises_the_interpreter_s_timeout_and_not_before_its_time(self, any_impl, unix_pair):
+    def test_write_without_room_raises_the_interpreter_s_timeout_and_not_before_its_time(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         ours.settimeout(SHORT)
         raw = any_impl.makefile(ours, "wb", 0)
@@ -367,7 +397,9 @@ class TestTimeout(object):
         assert caught.value.args == ("cannot read from timed out object",)
         assert raw._sock.calls.count("recv_into") == 1
 
-    def test_tls_read_that_times_out_raises_and_poisons_as_the_interpreter_s(self, any_impl, tls_pair):
+    def test_tls_read_that_times_out_raises_and_poisons_as_the_interpreter_s(
+        self, any_impl, tls_pair
+    ):
         ours, peer, wire = tls_pair
         ours.settimeout(SHORT)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -461,7 +493,9 @@ class TestWrite(object):
         assert drain(peer) == BIG[:count]
 
     @pytest.mark.direct_path
-    def test_non_blocking_write_on_a_descriptor_made_blocking_behind_its_back_returns_none(self, impl, unix_pair):
+    def test_non_blocking_write_on_a_descriptor_made_blocking_behind_its_back_returns_none(
+        self, impl, unix_pair
+    ):
         # The interpreter's own hangs here: it relies on the descriptor.
         ours = unix_pair[0]
         ours.settimeout(0)
@@ -470,7 +504,9 @@ class TestWrite(object):
         set_descriptor_blocking(ours, True)
         assert raw.write(b"data") is None
 
-    def test_blocking_write_on_a_descriptor_made_non_blocking_behind_its_back_ends(self, impl, unix_pair):
+    def test_blocking_write_on_a_descriptor_made_non_blocking_behind_its_back_ends(
+        self, impl, unix_pair
+    ):
         ours, peer = unix_pair
         raw = impl.makefile(ours, "wb", 0)
         set_descriptor_blocking(ours, False)
@@ -479,7 +515,9 @@ class TestWrite(object):
         assert raw.write(b"x") is None
         assert drain(peer) == BIG[:count]
 
-    def test_full_blocking_write_on_a_descriptor_made_non_blocking_behind_its_back_returns_none(self, any_impl, unix_pair):
+    def test_full_blocking_write_on_a_descriptor_made_non_blocking_behind_its_back_returns_none(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         raw = any_impl.makefile(ours, "wb", 0)
         fill(ours)
@@ -497,7 +535,9 @@ class TestWrite(object):
         assert drain(peer) == BIG[:count]
 
     @pytest.mark.direct_path
-    def test_timed_write_counts_the_timeout_for_the_whole_and_not_for_each_send(self, impl, unix_pair):
+    def test_timed_write_counts_the_timeout_for_the_whole_and_not_for_each_send(
+        self, impl, unix_pair
+    ):
         ours, peer = unix_pair
         ours.settimeout(0.1)
         raw = impl.makefile(ours, "wb", 0)
@@ -533,7 +573,9 @@ class TestWrite(object):
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
     @pytest.mark.direct_path
-    def test_peer_gone_after_progress_write_returns_what_went_out_then_raises(self, impl, unix_pair, timeout):
+    def test_peer_gone_after_progress_write_returns_what_went_out_then_raises(
+        self, impl, unix_pair, timeout
+    ):
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = impl.makefile(ours, "wb", 0)
@@ -547,7 +589,9 @@ class TestWrite(object):
             raw.write(b"data")
         assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
 
-    @pytest.mark.parametrize("make", [bytearray, memoryview, lambda data: memoryview(bytearray(data))])
+    @pytest.mark.parametrize(
+        "make", [bytearray, memoryview, lambda data: memoryview(bytearray(data))]
+    )
     def test_write_of_any_buffer_counts_bytes_and_lets_go_of_it(self, impl, unix_pair, make):
         ours, peer = unix_pair
         ours.settimeout(0)
@@ -573,7 +617,9 @@ class TestWrite(object):
         ours.shutdown(socket.SHUT_WR)
         assert receiver.get() == BIG
 
-    def test_write_to_a_shut_socket_runs_the_sigpipe_handler_as_the_interpreter_s(self, any_impl, unix_pair):
+    def test_write_to_a_shut_socket_runs_the_sigpipe_handler_as_the_interpreter_s(
+        self, any_impl, unix_pair
+    ):
         ours = unix_pair[0]
         signals = []
         raw = any_impl.makefile(ours, "wb", 0)
@@ -594,7 +640,9 @@ class TestWrite(object):
         drains=st.lists(st.booleans(), min_size=12, max_size=12),
         timeout=st.sampled_from([0, 0.001]),
     )
-    def test_any_series_of_writes_bytes_taken_are_bytes_received(self, implementation, sizes, drains, timeout):
+    def test_any_series_of_writes_bytes_taken_are_bytes_received(
+        self, implementation, sizes, drains, timeout
+    ):
         ours, peer = socket.socketpair()
         ours.settimeout(timeout)
         raw = implementation.makefile(ours, "wb", 0)
@@ -639,7 +687,9 @@ class TestWouldBlock(object):
 
         assert impl.SocketIO(Full(), "w").write(b"data") is None
 
-    @pytest.mark.parametrize("code", [errno.EPIPE, errno.EINPROGRESS, errno.ENOTCONN, 0, -errno.EAGAIN])
+    @pytest.mark.parametrize(
+        "code", [errno.EPIPE, errno.EINPROGRESS, errno.ENOTCONN, 0, -errno.EAGAIN]
+    )
     def test_other_errors_of_a_delegated_call_come_through(self, any_impl, code):
         error = socket.error(code, "other")
         fake = ScriptedSocket(error)
@@ -665,7 +715,9 @@ class TestWouldBlock(object):
         with pytest.raises(ssl.SSLWantReadError):
             any_impl.makefile(ours, "rb", 0).read(4)
 
-    def test_buffered_writer_on_a_full_socket_raises_blocking_io_error_with_eagain(self, c_impl, unix_pair):
+    def test_buffered_writer_on_a_full_socket_raises_blocking_io_error_with_eagain(
+        self, c_impl, unix_pair
+    ):
         # Documented limit of the twin: Python code cannot set C's errno.
         ours, peer = unix_pair
         ours.settimeout(0)
@@ -679,8 +731,12 @@ class TestWouldBlock(object):
         stream.flush()
         assert drain(peer) == b"01234567"
 
-    @pytest.mark.parametrize("answer", [None, socket.error(errno.EAGAIN, "full")], ids=["none", "error"])
-    def test_buffered_writer_on_a_full_fake_raises_blocking_io_error_with_eagain(self, c_impl, answer):
+    @pytest.mark.parametrize(
+        "answer", [None, socket.error(errno.EAGAIN, "full")], ids=["none", "error"]
+    )
+    def test_buffered_writer_on_a_full_fake_raises_blocking_io_error_with_eagain(
+        self, c_impl, answer
+    ):
         # Documented limit of the twin: Python code cannot set C's errno.
 
         def send(data):
@@ -703,7 +759,9 @@ class TestWouldBlock(object):
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
     @settings(max_examples=get_examples(25), deadline=None)
     @given(size=st.integers(1, 5000), pieces=st.lists(st.integers(1, 200000), max_size=10))
-    def test_buffered_writer_on_a_full_socket_keeps_or_sends_each_byte_once(self, implementation, size, pieces):
+    def test_buffered_writer_on_a_full_socket_keeps_or_sends_each_byte_once(
+        self, implementation, size, pieces
+    ):
         ours, peer = socket.socketpair()
         ours.settimeout(0)
         stream = implementation.makefile(ours, "wb", size)
@@ -771,7 +829,9 @@ class TestSignals(object):
         assert b"".join(received) + drain(peer) == b"." * filled + b"data"
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_read_raises_what_a_handler_raises_and_the_stream_stays_usable(self, any_impl, unix_pair, timeout):
+    def test_read_raises_what_a_handler_raises_and_the_stream_stays_usable(
+        self, any_impl, unix_pair, timeout
+    ):
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -782,7 +842,9 @@ class TestSignals(object):
         assert raw.read(4) == b"data"
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_write_of_which_nothing_went_out_raises_what_a_handler_raises(self, any_impl, unix_pair, timeout):
+    def test_write_of_which_nothing_went_out_raises_what_a_handler_raises(
+        self, any_impl, unix_pair, timeout
+    ):
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "wb", 0)
@@ -805,7 +867,9 @@ class TestSignals(object):
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
     @pytest.mark.direct_path
-    def test_signal_after_progress_write_returns_the_count_before_the_handler_runs(self, c_impl, unix_pair, timeout):
+    def test_signal_after_progress_write_returns_the_count_before_the_handler_runs(
+        self, c_impl, unix_pair, timeout
+    ):
         # Documented limit of the twin: handlers run inside its write, and one that raises loses the count.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -818,7 +882,9 @@ class TestSignals(object):
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
     @pytest.mark.direct_path
-    def test_signal_after_progress_of_a_waiting_write_ends_it_at_once(self, c_impl, unix_pair, timeout):
+    def test_signal_after_progress_of_a_waiting_write_ends_it_at_once(
+        self, c_impl, unix_pair, timeout
+    ):
         # As above, but here the call that waits has made progress itself, so it ends with a count and not with EINTR.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -839,7 +905,9 @@ class TestSignals(object):
         assert b"".join(received) + drain(peer) == BIG[:counts[0]]
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_signals_that_return_during_writes_no_byte_is_lost_or_sent_twice(self, any_impl, unix_pair, timeout):
+    def test_signals_that_return_during_writes_no_byte_is_lost_or_sent_twice(
+        self, any_impl, unix_pair, timeout
+    ):
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "wb", 0)
@@ -855,7 +923,9 @@ class TestSignals(object):
         assert ticks
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_signals_that_raise_during_writes_no_byte_is_lost_or_sent_twice(self, c_impl, unix_pair, timeout):
+    def test_signals_that_raise_during_writes_no_byte_is_lost_or_sent_twice(
+        self, c_impl, unix_pair, timeout
+    ):
         # Documented limit of the twin: a handler that raises after progress loses the count.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -870,7 +940,9 @@ class TestSignals(object):
         assert ticker.caught == ticker.raised > 0  # what a handler raised is never swallowed
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_signals_that_raise_during_flushes_no_byte_is_lost_or_sent_twice(self, c_impl, unix_pair, timeout):
+    def test_signals_that_raise_during_flushes_no_byte_is_lost_or_sent_twice(
+        self, c_impl, unix_pair, timeout
+    ):
         # Documented limit of the twin: a handler that raises after progress loses the count.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -889,7 +961,9 @@ class TestSignals(object):
         assert ticker.caught == ticker.raised > 0  # what a handler raised is never swallowed
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
-    def test_signals_that_raise_during_reads_no_byte_is_lost_or_read_twice(self, c_impl, unix_pair, timeout):
+    def test_signals_that_raise_during_reads_no_byte_is_lost_or_read_twice(
+        self, c_impl, unix_pair, timeout
+    ):
         # Documented limit of the twin: a handler can run between its recv and its return.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -915,7 +989,9 @@ class TestSignals(object):
         assert raw.write(b"data") == 4
         assert fake.calls.count("recv_into") == 5
 
-    @pytest.mark.skipif(PY2, reason="2.7's methods give EINTR: there delegated calls are made again")
+    @pytest.mark.skipif(
+        PY2, reason="2.7's methods give EINTR: there delegated calls are made again"
+    )
     def test_interrupted_error_of_a_delegated_call_comes_through(self, any_impl):
         fake = ScriptedSocket(InterruptedError(errno.EINTR, "interrupted"), b"data")
         raw = any_impl.SocketIO(fake, "rw")
@@ -924,7 +1000,9 @@ class TestSignals(object):
         assert raw.read(4) == b"data"
 
     @pytest.mark.skipif(not PY2, reason="from 3.5 on the interpreter's own methods do this")
-    def test_overridden_method_that_calls_the_socket_s_own_goes_on_after_a_signal(self, impl, unix_pair):
+    def test_overridden_method_that_calls_the_socket_s_own_goes_on_after_a_signal(
+        self, impl, unix_pair
+    ):
         ours, peer = unix_pair
 
         class Delegating(object):
@@ -950,7 +1028,11 @@ def waiting_thread():
 
     It returns a list that is empty until that thread got the GIL.
     """
-    if not hasattr(sys, "getcheckinterval") and not hasattr(sys, "getswitchinterval") or hasattr(sys, "pypy_version_info"):
+    if (
+        not hasattr(sys, "getcheckinterval")
+        and not hasattr(sys, "getswitchinterval")
+        or hasattr(sys, "pypy_version_info")
+    ):
         pytest.skip("this interpreter's GIL cannot be kept")
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         pytest.skip("no GIL")
@@ -1022,7 +1104,9 @@ class TestLock(object):
 
     @pytest.mark.parametrize("timeout", [None, 0, HANGING])
     @pytest.mark.direct_path
-    def test_small_ready_reads_and_writes_keep_the_gil(self, c_impl, unix_pair, waiting_thread, timeout):
+    def test_small_ready_reads_and_writes_keep_the_gil(
+        self, c_impl, unix_pair, waiting_thread, timeout
+    ):
         # The interpreter's own methods, which the twin calls, give it up.
         ours, peer = unix_pair
         ours.settimeout(timeout)
@@ -1060,7 +1144,15 @@ os.access("MARK-END", 0)
 @pytest.mark.direct_path
 def test_ready_read_and_write_with_a_timeout_are_one_system_call(any_impl, tmpdir):
     log = tmpdir.join("strace")
-    prefix = ["strace", "-f", "-q", "-o", str(log), "-e", "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,faccessat2"]
+    prefix = [
+        "strace",
+        "-f",
+        "-q",
+        "-o",
+        str(log),
+        "-e",
+        "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,faccessat2",
+    ]
     try:
         tried = subprocess.Popen(prefix + ["true"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         tried.communicate()

@@ -7,6 +7,7 @@ the twin, and both against results of 3.x, in data/constructor_matrix.json.  Tha
 
     python test_constructor_matrix.py > data/constructor_matrix.json
 """
+
 import io
 import itertools
 import json
@@ -22,10 +23,31 @@ from conftest import INTERPRETER, load_python
 PYPY = platform.python_implementation() == "PyPy"
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "constructor_matrix.json")
 
-MODES = ["".join(letters) for length in range(5) for letters in itertools.product("rwbt+U", repeat=length)]
+MODES = [
+    "".join(letters)
+    for length in range(5)
+    for letters in itertools.product("rwbt+U", repeat=length)
+]
 ODD_MODES = [
-    None, 5, 2.5, True, object(), b"rb", u"rb", u"w", [], ["r"], ["r", "b"], ("w", "b"), (), {"r", "w"}, {"b": "r"},
-    frozenset("rwb"), ["rb"], [["r"]], {"r", 1},
+    None,
+    5,
+    2.5,
+    True,
+    object(),
+    b"rb",
+    u"rb",
+    u"w",
+    [],
+    ["r"],
+    ["r", "b"],
+    ("w", "b"),
+    (),
+    {"r", "w"},
+    {"b": "r"},
+    frozenset("rwb"),
+    ["rb"],
+    [["r"]],
+    {"r", 1},
 ]
 BUFFERINGS = [None, -5, -1, 0, 1, 2, 8192, False, True, 0.0, 2.5, "8", 2 ** 64]
 ENCODINGS = [None, "utf-8", "no-such-codec", 5]
@@ -78,7 +100,11 @@ def describe_raw(raw, implementation, probe):
 
 def describe_buffer(buffer, implementation, probe):
     reading, writing = buffer.readable(), buffer.writable()
-    raw = None if type(buffer) is io.BufferedRWPair else describe_raw(buffer.raw, implementation, probe)
+    raw = (
+        None
+        if type(buffer) is io.BufferedRWPair
+        else describe_raw(buffer.raw, implementation, probe)
+    )
     if reading:
         buffer.peek(1)
     return type(buffer).__name__, reading, writing, get_size(buffer), probe.offered, raw
@@ -109,10 +135,16 @@ def try_case(implementation, mode, buffering, text_arguments):
     probe = Probe()
     encoding, errors, newline = text_arguments
     try:
-        stream = implementation.makefile(probe, mode, buffering, encoding=encoding, errors=errors, newline=newline)
+        stream = implementation.makefile(
+            probe, mode, buffering, encoding=encoding, errors=errors, newline=newline
+        )
     except Exception as error:
         # the interpreter's own counter comes back only when the traceback dies
-        assert probe._io_refs == 0 or implementation in INTERPRETER, (mode, buffering, text_arguments)
+        assert probe._io_refs == 0 or implementation in INTERPRETER, (
+            mode,
+            buffering,
+            text_arguments,
+        )
         result = type(error), str(error)
     else:
         assert probe._io_refs == 1
@@ -123,14 +155,20 @@ def try_case(implementation, mode, buffering, text_arguments):
             result = type(stream).__name__, str(error)
         stream.close()
     # on PyPy the interpreter's own counter comes back with some later collection
-    assert probe._io_refs == 0 or PYPY and implementation in INTERPRETER, (mode, buffering, text_arguments)
+    assert probe._io_refs == 0 or PYPY and implementation in INTERPRETER, (
+        mode,
+        buffering,
+        text_arguments,
+    )
     return result
 
 
 def list_cases():
     for mode in MODES + ODD_MODES:
         if isinstance(mode, str) and not set(mode) <= set("rwb"):
-            rest = [(buffering, TEXT_ARGUMENTS[0]) for buffering in BUFFERINGS] + [(None, text) for text in TEXT_ARGUMENTS[1:]]
+            rest = [(buffering, TEXT_ARGUMENTS[0]) for buffering in BUFFERINGS] + [
+                (None, text) for text in TEXT_ARGUMENTS[1:]
+            ]
         else:
             rest = itertools.product(BUFFERINGS, TEXT_ARGUMENTS)
         for buffering, text_arguments in rest:
@@ -147,7 +185,10 @@ def run_matrix(implementation):
 def reference():
     """The results of the interpreter's own makefile, on 2.7 of the twin, in the order of run_matrix()."""
     seen = {}  # there are many cases and few different results
-    return [seen.setdefault(case[-1], case[-1]) for case in run_matrix((INTERPRETER or [load_python()])[0])]
+    return [
+        seen.setdefault(case[-1], case[-1])
+        for case in run_matrix((INTERPRETER or [load_python()])[0])
+    ]
 
 
 def test_matrix_every_case_gives_what_the_reference_gives(impl, reference):
@@ -158,19 +199,29 @@ def test_matrix_every_case_gives_what_the_reference_gives(impl, reference):
         count += 1
         if case[-1] != expected:
             differences.append((case, expected))
-    assert count == len(reference) == ((121 + len(ODD_MODES)) * len(BUFFERINGS) * len(TEXT_ARGUMENTS)
-                                       + 1434 * (len(BUFFERINGS) + len(TEXT_ARGUMENTS) - 1))
+    assert (
+        count
+        == len(reference)
+        == (
+            (121 + len(ODD_MODES)) * len(BUFFERINGS) * len(TEXT_ARGUMENTS)
+            + 1434 * (len(BUFFERINGS) + len(TEXT_ARGUMENTS) - 1)
+        )
+    )
     assert differences[:5] == [], "%d of %d cases differ" % (len(differences), count)
 
 
 def test_matrix_reaches_every_type_and_every_error(reference):
     """That the matrix sees something: each kind of stream and of failure is in it, and most modes are refused."""
-    kinds = set(result[0] if isinstance(result[0], str) else result[0].__name__ for result in reference)
+    kinds = set(
+        result[0] if isinstance(result[0], str) else result[0].__name__ for result in reference
+    )
     assert kinds == {
         "SocketIO", "BufferedReader", "BufferedWriter", "BufferedRWPair", "TextIOWrapper",
         "ValueError", "TypeError", "OverflowError", "LookupError",
     }
-    refused = [result for result in reference if result[1:] and str(result[1]).startswith("invalid mode")]
+    refused = [
+        result for result in reference if result[1:] and str(result[1]).startswith("invalid mode")
+    ]
     assert len(refused) > 1434 * len(TEXT_ARGUMENTS)
 
 
@@ -187,7 +238,9 @@ def list_recorded_cases():
 
 def record_case(implementation, mode, buffering, text_arguments):
     """The result as JSON gives it back, without what the interpreter's versions word or size differently."""
-    return as_native(json.loads(json.dumps(choose_recorded(implementation, mode, buffering, text_arguments))))
+    return as_native(
+        json.loads(json.dumps(choose_recorded(implementation, mode, buffering, text_arguments)))
+    )
 
 
 def choose_recorded(implementation, mode, buffering, text_arguments):
@@ -197,11 +250,24 @@ def choose_recorded(implementation, mode, buffering, text_arguments):
         own = text.startswith("invalid mode") or text.startswith("unbuffered")
         return error.__name__, text if own else None
     if result[0] == "TextIOWrapper":
-        name, line, sent, encoding, errors, line_buffering, _, kind, reading, writing, _, _, raw = result
+        name, line, sent, encoding, errors, line_buffering, _, kind, reading, writing, _, _, raw = (
+            result
+        )
         if text_arguments[0] is None:
             encoding = None
         # how far the first readline() reads ahead is the version's own
-        return name, line, sent.decode("ascii"), encoding, errors, line_buffering, kind, reading, writing, raw
+        return (
+            name,
+            line,
+            sent.decode("ascii"),
+            encoding,
+            errors,
+            line_buffering,
+            kind,
+            reading,
+            writing,
+            raw,
+        )
     if result[0] == "SocketIO":
         return result
     kind, reading, writing, _, offered, raw = result

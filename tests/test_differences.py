@@ -3,6 +3,7 @@
 Each test runs on our two implementations and, on 3.x, on the interpreter's own; `pick` says what each has to do.  What
 belongs to no item of that list must not differ.
 """
+
 import copy
 import errno
 import gc
@@ -59,7 +60,9 @@ def test_1_write_of_more_than_fits_sends_all_where_the_interpreters_sends_once(a
     ours, peer = tcp_pair
     ours.settimeout(30)
     stream = any_impl.makefile(ours, "wb", 0)
-    if any_impl.name == "interpreter":  # on a busy machine a receiver may make room as fast as the one call fills it
+    if (
+        any_impl.name == "interpreter"
+    ):  # on a busy machine a receiver may make room as fast as the one call fills it
         sent = stream.write(b"x" * BIG)
         received = Worker(receive_all, peer)
     else:
@@ -71,10 +74,18 @@ def test_1_write_of_more_than_fits_sends_all_where_the_interpreters_sends_once(a
     assert pick(any_impl, sent == BIG, 0 < sent < BIG)
 
 
-@pytest.mark.skipif(PYPY, reason="nothing dies with its traceback there: the interpreter's counter comes back by chance")
-@pytest.mark.parametrize("arguments, error", [
-    (("r", 0), ValueError), (("rb", 2 ** 64), OverflowError), (("rb", "8"), TypeError)], ids=["text", "huge", "string"])
-def test_2_counter_after_failed_makefile_is_back_before_the_error_arrives(any_impl, tcp_pair, arguments, error):
+@pytest.mark.skipif(
+    PYPY,
+    reason="nothing dies with its traceback there: the interpreter's counter comes back by chance",
+)
+@pytest.mark.parametrize(
+    "arguments, error",
+    [(("r", 0), ValueError), (("rb", 2**64), OverflowError), (("rb", "8"), TypeError)],
+    ids=["text", "huge", "string"],
+)
+def test_2_counter_after_failed_makefile_is_back_before_the_error_arrives(
+    any_impl, tcp_pair, arguments, error
+):
     sock = Counting(tcp_pair[0])
     try:
         any_impl.makefile(sock, *arguments)
@@ -156,17 +167,26 @@ def test_4_copy_of_a_raw_stream_is_refused(any_impl, tcp_pair):
         assert sock._io_refs == 0
 
 
-@pytest.mark.skipif(not hasattr(sys, "unraisablehook"), reason="the hook that sees ignored exceptions came with 3.8")
+@pytest.mark.skipif(
+    not hasattr(sys, "unraisablehook"), reason="the hook that sees ignored exceptions came with 3.8"
+)
 def test_5_socketio_with_a_bad_mode_makes_no_noise(any_impl, monkeypatch):
     noise = []
     monkeypatch.setattr(sys, "unraisablehook", noise.append)
-    assert get_error(any_impl.SocketIO, ScriptedSocket(), "x") == (ValueError, ("invalid mode: 'x'",))
+    assert get_error(any_impl.SocketIO, ScriptedSocket(), "x") == (
+        ValueError,
+        ("invalid mode: 'x'",),
+    )
     gc.collect()
-    tells = sys.version_info >= (3, 13) or sys.flags.dev_mode or hasattr(sys, "gettotalrefcount")  # and debug builds
+    tells = (
+        sys.version_info >= (3, 13) or sys.flags.dev_mode or hasattr(sys, "gettotalrefcount")
+    )  # and debug builds
     assert len(noise) == pick(any_impl, 0, 1 if tells and not PYPY else 0)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the direct path is compiled for Linux")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the direct path is compiled for Linux"
+)
 def test_6_ready_read_does_not_wait_for_so_rcvlowat(any_impl, tcp_pair):
     ours, peer = tcp_pair
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 100)
@@ -189,7 +209,11 @@ def test_7_encoding_errors_and_newline_are_taken_by_position(any_impl, tcp_pair)
         assert error is None
         with any_impl.makefile(tcp_pair[0], "r", None, "latin-1", "replace", "\r\n") as stream:
             tcp_pair[1].sendall(b"\xe9\n\r\n")
-            assert (stream.encoding, stream.errors, stream.readline()) == ("latin-1", "replace", u"\xe9\n\r\n")
+            assert (stream.encoding, stream.errors, stream.readline()) == (
+                "latin-1",
+                "replace",
+                u"\xe9\n\r\n",
+            )
 
 
 WRONG_USES = {
@@ -200,7 +224,9 @@ WRONG_USES = {
     "makefile()": lambda impl, raw: impl.makefile(),
     "makefile(mood='r')": lambda impl, raw: impl.makefile(raw._sock, mood="r"),
     "makefile(mode twice)": lambda impl, raw: impl.makefile(raw._sock, "r", mode="r"),
-    "makefile(7 arguments)": lambda impl, raw: impl.makefile(raw._sock, "r", None, None, None, None, None),
+    "makefile(7 arguments)": lambda impl, raw: impl.makefile(
+        raw._sock, "r", None, None, None, None, None
+    ),
     "readinto()": lambda impl, raw: raw.readinto(),
     "readinto(1, 2)": lambda impl, raw: raw.readinto(bytearray(1), 2),
     "write()": lambda impl, raw: raw.write(),
@@ -214,7 +240,9 @@ WRONG_USES = {
 
 @pytest.mark.parametrize("use", sorted(WRONG_USES))
 def test_8_wrong_use_raises_the_same_type_whatever_the_wording(any_impl, use, monkeypatch):
-    monkeypatch.setattr(sys, "unraisablehook", lambda noise: None, raising=False)  # difference 5 is not the matter here
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda noise: None, raising=False
+    )  # difference 5 is not the matter here
     raw = any_impl.SocketIO(ScriptedSocket(), "r")
     wanted = AttributeError if "=" in use and "(" not in use or use.startswith("del") else TypeError
     assert get_error(WRONG_USES[use], any_impl, raw)[0] is wanted
@@ -285,7 +313,9 @@ def test_11_delegated_error_without_arguments_comes_through(any_impl, error):
     for name, argument in (("write", b"x"), ("readinto", bytearray(1))):
         raw = any_impl.SocketIO(Raising(), "rw")
         raised = get_error(getattr(raw, name), argument)
-        caught_by_name = name == "readinto" and issubclass(error, socket.timeout)  # the interpreter's asks for that first
+        caught_by_name = name == "readinto" and issubclass(
+            error, socket.timeout
+        )  # the interpreter's asks for that first
         old = sys.version_info < (3, 10) and not caught_by_name
         assert raised[0] is pick(any_impl, error, IndexError if old else error)
         raw.close()

@@ -2,6 +2,7 @@
 
 The fresh seed is printed; ``DIFFERENTIAL_SEED=N`` in the environment takes its place.  See `differential` for the long run.
 """
+
 from __future__ import print_function
 
 import os
@@ -20,12 +21,17 @@ FRESH_SEED = int(os.environ.get("DIFFERENTIAL_SEED") or time.time() * 1000 % 10 
 
 KNOWN = differential.load_implementations()
 # What is right, what is under test.
-PAIRS = [pair for pair in (("interpreter", "c"), ("interpreter", "python"), ("python", "c")) if set(pair) <= set(KNOWN)]
+PAIRS = [
+    pair
+    for pair in (("interpreter", "c"), ("interpreter", "python"), ("python", "c"))
+    if set(pair) <= set(KNOWN)
+]
 
 
 needs_reference_counts = pytest.mark.skipif(
     platform.python_implementation() != "CPython",
-    reason="the machine compares after each step what that step finalised, and only reference counts finalise it then")
+    reason="the machine compares after each step what that step finalised, and only reference counts finalise it then",
+)
 
 
 def get_pair_name(pair):
@@ -42,7 +48,11 @@ def run_pair(pair, seed, steps, capsys):
     budget = differential.Budget(pair[0], pair[1], seed)
     budget.spend(steps)
     with capsys.disabled():
-        print("\n%s against %s: %d steps from seed %d" % (pair[1].name, pair[0].name, budget.machine.done, seed), end="")
+        print(
+            "\n%s against %s: %d steps from seed %d"
+            % (pair[1].name, pair[0].name, budget.machine.done, seed),
+            end="",
+        )
     assert not budget.found, budget.found[0]
     assert budget.machine.done >= steps
     assert budget.machine.idle < budget.machine.done / 2
@@ -77,7 +87,10 @@ def test_machine_same_seed_does_same_steps():
     assert ran[0] == ran[1]
 
 
-@pytest.mark.skipif(not differential.PY2, reason="the record is for 2.7, which has no makefile of its own to be compared with")
+@pytest.mark.skipif(
+    not differential.PY2,
+    reason="the record is for 2.7, which has no makefile of its own to be compared with",
+)
 @pytest.mark.parametrize("implementation", conftest.OURS, ids=conftest.get_name)
 def test_recorded_programmes_on_27_give_what_was_recorded_on_3x(implementation):
     programmes = differential.read_recorded()
@@ -86,8 +99,14 @@ def test_recorded_programmes_on_27_give_what_was_recorded_on_3x(implementation):
         differential.compare_with_recorded(implementation, programme)
 
 
-@pytest.mark.skipif(not differential.PY2, reason="the record is for 2.7, which has no makefile of its own to be compared with")
-@pytest.mark.parametrize("name", ["no timeout poisoning", "EAGAIN returned as end of file", "a close that never decrements"])
+@pytest.mark.skipif(
+    not differential.PY2,
+    reason="the record is for 2.7, which has no makefile of its own to be compared with",
+)
+@pytest.mark.parametrize(
+    "name",
+    ["no timeout poisoning", "EAGAIN returned as end of file", "a close that never decrements"],
+)
 def test_recorded_programmes_with_broken_twin_show_difference(name):
     mutant = mutants.load_mutant(name)
     with pytest.raises(differential.Difference):
@@ -123,21 +142,32 @@ def test_allowed_difference_of_another_kind_is_difference():
     ours = ("error", TypeError, ("tuple", ("text", "b")), None, None)
     assert not differential.allow_wording(("setattr", 0, "foo 1"), "outcome", theirs, ours, None)
     assert not differential.allow_wording(("read", 0, 1), "outcome", theirs, theirs, None)
-    assert differential.allow_wording(("setattr", 0, "foo 1"), "outcome", theirs, theirs[:2] + ours[2:], None)
+    assert differential.allow_wording(
+        ("setattr", 0, "foo 1"), "outcome", theirs, theirs[:2] + ours[2:], None
+    )
 
 
 @needs_reference_counts
 def test_hang_in_programme_is_reported(monkeypatch):
     monkeypatch.setattr(differential, "HANG_SECONDS", 0.05)
-    monkeypatch.setattr(differential.Side, "do_flush", lambda side, slot: [None for _ in iter(int, 1)])
+    monkeypatch.setattr(
+        differential.Side, "do_flush", lambda side, slot: [None for _ in iter(int, 1)]
+    )
     with pytest.raises(differential.Hang) as caught:
-        differential.replay(KNOWN["python"], KNOWN["python"], ("plain", "unix", 0.0, "rb", None), [("flush", 0)])
+        differential.replay(
+            KNOWN["python"], KNOWN["python"], ("plain", "unix", 0.0, "rb", None), [("flush", 0)]
+        )
     assert caught.value.programme == (("plain", "unix", 0.0, "rb", None), [("flush", 0)])
 
 
 @needs_reference_counts
 def test_main_without_difference_prints_seed_and_returns_zero(capsys):
-    assert differential.main(["--steps", "100", "--seed", "7", "--ours", "python", "--theirs", "python"]) == 0
+    assert (
+        differential.main(
+            ["--steps", "100", "--seed", "7", "--ours", "python", "--theirs", "python"]
+        )
+        == 0
+    )
     output = capsys.readouterr().out
     assert "from seed 7" in output
     assert "differences found: 0" in output

@@ -3,6 +3,7 @@
 Each call's outcome is compared with that of the other implementation, and with the interpreter's own
 wherever it survives the question.
 """
+
 import array
 import gc
 import io
@@ -30,8 +31,21 @@ class OwnBaseError(BaseException):
     """Not even an Exception."""
 
 
-EXCEPTIONS = [OwnError, OwnBaseError, ValueError, TypeError, AttributeError, StopIteration, MemoryError, RuntimeError, KeyboardInterrupt,
-              SystemExit, GeneratorExit, io.UnsupportedOperation, EOFError]
+EXCEPTIONS = [
+    OwnError,
+    OwnBaseError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    StopIteration,
+    MemoryError,
+    RuntimeError,
+    KeyboardInterrupt,
+    SystemExit,
+    GeneratorExit,
+    io.UnsupportedOperation,
+    EOFError,
+]
 STREAMS = [("rwb", 0), ("rb", -1), ("wb", -1), ("rwb", -1), ("r", -1), ("w", -1)]
 
 
@@ -102,9 +116,12 @@ def check_same(impl, run, own=True, c=True):
 
 # -- exceptions
 
+
 @pytest.mark.parametrize("error", EXCEPTIONS, ids=get_id)
 @pytest.mark.parametrize("call", [1, 3])
-def test_exception_of_a_socket_method_comes_through_and_the_reference_goes_back(any_impl, kind, error, call):
+def test_exception_of_a_socket_method_comes_through_and_the_reference_goes_back(
+    any_impl, kind, error, call
+):
     mode, buffering = kind
 
     def act(fake, buf):
@@ -116,7 +133,10 @@ def test_exception_of_a_socket_method_comes_through_and_the_reference_goes_back(
 
     fake = hostile.Hostile()
     stream = any_impl.makefile(fake, mode, buffering)
-    fake.action, fake.calls = act, 0  # some versions' TextIOWrapper asks for fileno() when it is made
+    fake.action, fake.calls = (
+        act,
+        0,
+    )  # some versions' TextIOWrapper asks for fileno() when it is made
     with pytest.raises(error):
         for _ in range(call):
             use(stream, mode)
@@ -266,12 +286,24 @@ def test_chain_of_fifty_thousand_streams_dies_without_overflowing_the_stack(any_
 
 # -- buffers
 
-@pytest.mark.parametrize("spoil", [
-    lambda buf: buf.__delitem__(slice(None)), lambda buf: buf.__setitem__(slice(None), b"x" * (len(buf) + 1000000)), lambda buf: buf.__setitem__(slice(None), b"")],
-    ids=["emptied", "grown", "replaced"])
-@pytest.mark.parametrize("operation", [lambda raw: raw.read(1000), lambda raw: raw.readall(), lambda raw: raw.readline()],
-                         ids=["read", "readall", "readline"])
-def test_buffer_lent_to_a_fake_when_it_is_resized_is_never_read_beyond_its_end(impl, spoil, operation):
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda buf: buf.__delitem__(slice(None)),
+        lambda buf: buf.__setitem__(slice(None), b"x" * (len(buf) + 1000000)),
+        lambda buf: buf.__setitem__(slice(None), b""),
+    ],
+    ids=["emptied", "grown", "replaced"],
+)
+@pytest.mark.parametrize(
+    "operation",
+    [lambda raw: raw.read(1000), lambda raw: raw.readall(), lambda raw: raw.readline()],
+    ids=["read", "readall", "readline"],
+)
+def test_buffer_lent_to_a_fake_when_it_is_resized_is_never_read_beyond_its_end(
+    impl, spoil, operation
+):
     def act(fake, buf):
         size = len(buf)
         spoil(buf)
@@ -351,7 +383,12 @@ def test_buffer_method_in_python_that_misbehaves_does_no_harm(impl, closing, mis
                     misbehave()
 
         exporter = Exporter()
-        calls = [trace(getattr(raw, name), exporter), bytes(exporter.data), raw.closed, harness.is_closed(ours)]
+        calls = [
+            trace(getattr(raw, name), exporter),
+            bytes(exporter.data),
+            raw.closed,
+            harness.is_closed(ours),
+        ]
         peer.settimeout(0)
         return calls + [trace(peer.recv, 10)]
 
@@ -360,7 +397,10 @@ def test_buffer_method_in_python_that_misbehaves_does_no_harm(impl, closing, mis
 
 # -- the counter, the fields, the class
 
-@pytest.mark.parametrize("value", [None, "x", 2.5, 2 ** 100, [], object(), hostile.Biting(), -3, True], ids=get_id)
+
+@pytest.mark.parametrize(
+    "value", [None, "x", 2.5, 2**100, [], object(), hostile.Biting(), -3, True], ids=get_id
+)
 @pytest.mark.parametrize("name", ["_makefile_refs", "_io_refs"])
 def test_counter_of_an_odd_value_is_restored_or_refused(impl, name, value):
     class Odd(object):
@@ -381,12 +421,28 @@ def test_counter_of_an_odd_value_is_restored_or_refused(impl, name, value):
         return calls
 
     check_same(impl, run, own=False)
-    if value is not True and not isinstance(value, (numbers.Number, list)):  # these are changed, and the list for good
+    if value is not True and not isinstance(
+        value, (numbers.Number, list)
+    ):  # these are changed, and the list for good
         assert run(impl)[1::2] == [True, True]
 
 
-@pytest.mark.parametrize("name", ["_makefile_refs", "_io_refs", "recv_into", "send", "sendall", "_decref_socketios", "fileno", "__class__"])
-@pytest.mark.parametrize("error", [OwnError, AttributeError, KeyboardInterrupt, RuntimeError], ids=get_id)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_makefile_refs",
+        "_io_refs",
+        "recv_into",
+        "send",
+        "sendall",
+        "_decref_socketios",
+        "fileno",
+        "__class__",
+    ],
+)
+@pytest.mark.parametrize(
+    "error", [OwnError, AttributeError, KeyboardInterrupt, RuntimeError], ids=get_id
+)
 def test_attribute_that_raises_is_the_callers_error_or_as_if_missing(impl, name, error):
     class Odd(object):
         armed = False
@@ -414,9 +470,17 @@ def test_attribute_that_raises_is_the_callers_error_or_as_if_missing(impl, name,
         sock = Odd()
         raw = implementation.makefile(sock, "rwb", 0)
         sock.armed = True
-        calls = [trace(operation) for operation in (
-            lambda: raw.readinto(bytearray(3)), lambda: raw.write(b"x"), raw.fileno, lambda: raw.name, raw.close,
-            lambda: implementation.makefile(sock, "rb"))]
+        calls = [
+            trace(operation)
+            for operation in (
+                lambda: raw.readinto(bytearray(3)),
+                lambda: raw.write(b"x"),
+                raw.fileno,
+                lambda: raw.name,
+                raw.close,
+                lambda: implementation.makefile(sock, "rb"),
+            )
+        ]
         sock.armed = False
         raw.close()
         assert raw.closed
@@ -426,14 +490,27 @@ def test_attribute_that_raises_is_the_callers_error_or_as_if_missing(impl, name,
     check_same(impl, run, own=name not in ("_makefile_refs", "__class__"))
 
 
-@pytest.mark.parametrize("value", [None, 5, "text", [], object(), hostile.Biting(), hostile.Nothing()], ids=get_id)
+@pytest.mark.parametrize(
+    "value", [None, 5, "text", [], object(), hostile.Biting(), hostile.Nothing()], ids=get_id
+)
 @pytest.mark.parametrize("name", ["_sock", "_reading", "_writing", "_timeout_occurred", "_mode"])
 def test_field_set_to_anything_or_deleted_gives_an_error_or_a_value(impl, name, value):
     def run(implementation):
         fake = hostile.Hostile(lambda fake, buf: 1)
         raw = implementation.makefile(fake, "rwb", 0)
-        operations = [lambda: raw.readinto(bytearray(3)), lambda: raw.write(b"x"), raw.readable, raw.writable, raw.seekable,
-                      lambda: raw.mode, lambda: raw.name, raw.fileno, raw.flush, raw.isatty, raw.close]
+        operations = [
+            lambda: raw.readinto(bytearray(3)),
+            lambda: raw.write(b"x"),
+            raw.readable,
+            raw.writable,
+            raw.seekable,
+            lambda: raw.mode,
+            lambda: raw.name,
+            raw.fileno,
+            raw.flush,
+            raw.isatty,
+            raw.close,
+        ]
         setattr(raw, name, value)
         assert getattr(raw, name) is value
         calls = [trace(operation) for operation in operations[:-1]]
@@ -503,17 +580,40 @@ def test_half_made_stream_found_by_another_and_stripped_gives_the_reference_back
 
 # Not those that show what was in the memory, which the interpreter's own read does with a fake's claim.
 OPERATIONS = [
-    lambda stream: stream.readinto(bytearray(5)), lambda stream: stream.write(b"data"), lambda stream: stream.flush(),
-    lambda stream: stream.close(), lambda stream: stream.fileno(), lambda stream: stream.name, lambda stream: stream.readable(),
-    lambda stream: stream.closed, lambda stream: stream.isatty(), lambda stream: stream.tell(), lambda stream: stream.__enter__(),
-    lambda stream: stream.read(3)]
+    lambda stream: stream.readinto(bytearray(5)),
+    lambda stream: stream.write(b"data"),
+    lambda stream: stream.flush(),
+    lambda stream: stream.close(),
+    lambda stream: stream.fileno(),
+    lambda stream: stream.name,
+    lambda stream: stream.readable(),
+    lambda stream: stream.closed,
+    lambda stream: stream.isatty(),
+    lambda stream: stream.tell(),
+    lambda stream: stream.__enter__(),
+    lambda stream: stream.read(3),
+]
 
 
-@pytest.mark.parametrize("odd", [
-    {"closed": property(lambda self: 1 / 0)}, {"readable": lambda self: 1 / 0}, {"close": lambda self: 1 / 0},
-    {"readinto": lambda self, b: 2 ** 70}, {"readinto": None}, {"closed": None}, {"_sock": property(lambda self: 1 / 0)},
-    {"__getattribute__": lambda self, name: 1 / 0}, {"__del__": lambda self: 1 / 0}, {"flush": lambda self: 1 / 0},
-    {"_timeout_occurred": hostile.Biting()}, {"read": lambda self, n=-1: 5}, {"_checkClosed": None}], ids=lambda odd: list(odd)[0])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"closed": property(lambda self: 1 / 0)},
+        {"readable": lambda self: 1 / 0},
+        {"close": lambda self: 1 / 0},
+        {"readinto": lambda self, b: 2**70},
+        {"readinto": None},
+        {"closed": None},
+        {"_sock": property(lambda self: 1 / 0)},
+        {"__getattribute__": lambda self, name: 1 / 0},
+        {"__del__": lambda self: 1 / 0},
+        {"flush": lambda self: 1 / 0},
+        {"_timeout_occurred": hostile.Biting()},
+        {"read": lambda self, n=-1: 5},
+        {"_checkClosed": None},
+    ],
+    ids=lambda odd: list(odd)[0],
+)
 def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
     if PY2 and "__getattribute__" in odd:
         pytest.skip("nothing to compare with, and the twin looks up more than C")
@@ -531,7 +631,9 @@ def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
         raw = Odd.__new__(Odd)
         calls = [trace(implementation.SocketIO.__init__, raw, fake, "rw")]
         calls += [trace(operation, raw) for operation in OPERATIONS]
-        calls += [trace(wrap, raw) for wrap in (io.BufferedReader, io.BufferedWriter, io.TextIOWrapper)]
+        calls += [
+            trace(wrap, raw) for wrap in (io.BufferedReader, io.BufferedWriter, io.TextIOWrapper)
+        ]
         raw = None
         hostile.collect()
         return calls
@@ -540,7 +642,11 @@ def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):
     check_same(impl, run, own=not (harness.PYPY and odd.get("readinto")))
 
 
-@pytest.mark.parametrize("argument", [None, 5, u"text", [1], object(), array.array("d", [1.5]), hostile.Biting()], ids=get_id)
+@pytest.mark.parametrize(
+    "argument",
+    [None, 5, u"text", [1], object(), array.array("d", [1.5]), hostile.Biting()],
+    ids=get_id,
+)
 def test_sendall_given_anything_answers_for_it(argument):
     class OnlySendall(object):
         _io_refs = 0

@@ -1,4 +1,5 @@
 """The file-object classes of the interpreter's own test.test_socket, with our makefile and SocketIO put in."""
+
 import json
 import os
 import subprocess
@@ -17,7 +18,10 @@ def find_suite():
         return "2.7's own tests are of another file object, _fileobject"
     import importlib.util
 
-    if importlib.util.find_spec("test") is None or importlib.util.find_spec("test.test_socket") is None:
+    if (
+        importlib.util.find_spec("test") is None
+        or importlib.util.find_spec("test.test_socket") is None
+    ):
         return "this interpreter comes without its test.test_socket"
     return None
 
@@ -30,11 +34,19 @@ pytestmark = pytest.mark.skipif(missing is not None, reason=str(missing))
 def answers():
     """What interpreter_suite.py says of each implementation; they run beside each other, for mostly they wait for a timeout."""
     processes = [
-        (found.name, subprocess.Popen([sys.executable, SCRIPT, found.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        (
+            found.name,
+            subprocess.Popen(
+                [sys.executable, SCRIPT, found.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ),
+        )
         for found in OURS + INTERPRETER
     ]
     try:
-        return dict((name, process.communicate(timeout=250) + (process.returncode,)) for name, process in processes)
+        return dict(
+            (name, process.communicate(timeout=250) + (process.returncode,))
+            for name, process in processes
+        )
     finally:
         for _, process in processes:
             process.kill()

@@ -1,4 +1,5 @@
 """Nothing grows: the short form of stress/leaks.py, and that no public operation is missing there."""
+
 import gc
 import socket
 
@@ -31,7 +32,9 @@ def test_operation_done_many_times_leaves_nothing(impl, operation, environments)
 
 
 def test_public_operations_each_have_a_leak_test(impl):
-    missing = leaks.find_public_names(impl) - {name for name, condition, function in leaks.OPERATIONS}
+    missing = leaks.find_public_names(impl) - {
+        name for name, condition, function in leaks.OPERATIONS
+    }
     assert not missing, "add these to stress/leaks.py"
 
 
@@ -40,9 +43,15 @@ def test_public_operations_are_those_of_both_implementations(impl):
 
 
 @pytest.mark.skipif(harness.PYPY, reason="PyPy counts neither references nor blocks")
-@pytest.mark.parametrize("leak", [
-    lambda env: env.kept.append([1]), lambda env: env.kept.append(env.buffer), lambda env: env.kept.extend(socket.socketpair())],
-    ids=["an object", "a reference", "descriptors"])
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda env: env.kept.append([1]),
+        lambda env: env.kept.append(env.buffer),
+        lambda env: env.kept.extend(socket.socketpair()),
+    ],
+    ids=["an object", "a reference", "descriptors"],
+)
 def test_measuring_an_operation_that_leaks_finds_it(impl, leak, environments):
     env = environments.setdefault(impl.name, leaks.Environment(impl))
     env.kept = []

@@ -1,4 +1,5 @@
 """What the rest of a program sees of contract section 11: collecting, finalising, subclasses, interpreters, importing."""
+
 import errno
 import gc
 import io
@@ -12,13 +13,25 @@ import pytest
 
 from conftest import INTERPRETER
 from fakes import ScriptedSocket
-from running import HANGING, PROLOGUE, Worker, is_open, receive_all, run_script, start_script, watchdog  # noqa: F401
+from running import (
+    HANGING,
+    PROLOGUE,
+    Worker,
+    is_open,
+    receive_all,
+    run_script,
+    start_script,
+    watchdog,
+)  # noqa: F401
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
 NO_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 # From 3.13 on pytest tells of what sys.unraisablehook was told, the interpreter's own streams' complaints among them.
-pytestmark = [pytest.mark.usefixtures("watchdog"), pytest.mark.filterwarnings("ignore:Exception ignored")]
+pytestmark = [
+    pytest.mark.usefixtures("watchdog"),
+    pytest.mark.filterwarnings("ignore:Exception ignored"),
+]
 # Before 3.12 nothing collects a BufferedRWPair in a cycle with its own raw stream: its owner does not show it to the collector.
 STREAMS = [("rb", 0), ("rb", None), ("wb", None), ("r", None), ("w", None)]
 if sys.version_info >= (3, 12):
@@ -166,7 +179,9 @@ def close_for_good(sock):
 class TestThreads(object):
     """Who closes under a blocked read."""
 
-    def test_socket_closed_for_good_under_a_timed_read_gives_an_error_and_no_data(self, any_impl, tcp_pair):
+    def test_socket_closed_for_good_under_a_timed_read_gives_an_error_and_no_data(
+        self, any_impl, tcp_pair
+    ):
         ours, peer = tcp_pair
         ours.settimeout(HANGING)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -177,7 +192,9 @@ class TestThreads(object):
             reader.get()
         assert caught.value.errno == errno.EBADF
 
-    def test_socket_closed_for_good_under_a_timed_read_the_new_owner_of_its_number_loses_nothing(self, any_impl, tcp_pair, unix_pair):
+    def test_socket_closed_for_good_under_a_timed_read_the_new_owner_of_its_number_loses_nothing(
+        self, any_impl, tcp_pair, unix_pair
+    ):
         ours, peer = tcp_pair
         new, new_peer = unix_pair
         new_peer.sendall(b"not yours")
@@ -196,7 +213,9 @@ class TestThreads(object):
         finally:
             os.close(number)
 
-    def test_stream_closed_under_a_blocked_read_is_released_and_the_read_ends_with_data(self, any_impl, tcp_pair):
+    def test_stream_closed_under_a_blocked_read_is_released_and_the_read_ends_with_data(
+        self, any_impl, tcp_pair
+    ):
         ours, peer = tcp_pair
         raw = any_impl.makefile(ours, "rb", 0)
         reader = Worker(raw.read, 4).wait_until_blocked()
@@ -281,7 +300,9 @@ class TestCollection(object):
         assert alive() is None
         assert fake.calls == ["_decref_socketios"]
 
-    @pytest.mark.parametrize("name", ["_sock", "_mode", "_reading", "_writing", "_timeout_occurred"])
+    @pytest.mark.parametrize(
+        "name", ["_sock", "_mode", "_reading", "_writing", "_timeout_occurred"]
+    )
     def test_cycle_through_any_attribute_is_collected(self, any_impl, name):
         class Holder(object):
             pass
@@ -309,7 +330,9 @@ class TestCollection(object):
         assert alive() is None
         assert fake.calls == ["_decref_socketios"]
 
-    @pytest.mark.parametrize("mode", ["wb", "w", "rw"])  # a dropped BufferedRWPair lets its reader close the stream first
+    @pytest.mark.parametrize(
+        "mode", ["wb", "w", "rw"]
+    )  # a dropped BufferedRWPair lets its reader close the stream first
     def test_dropped_writer_is_flushed(self, any_impl, tcp_pair, mode):
         ours, peer = tcp_pair
         stream = any_impl.makefile(ours, mode)
@@ -440,8 +463,12 @@ class TestSubclass(object):
             collect()
             assert capfd.readouterr() == ("", "")
 
-    @pytest.mark.parametrize("mode, buffering", [("rb", 0), ("rb", None), ("wb", None), ("r", None)])
-    def test_sock_that_brings_its_stream_back_to_life_gets_a_closed_one(self, any_impl, mode, buffering):
+    @pytest.mark.parametrize(
+        "mode, buffering", [("rb", 0), ("rb", None), ("wb", None), ("r", None)]
+    )
+    def test_sock_that_brings_its_stream_back_to_life_gets_a_closed_one(
+        self, any_impl, mode, buffering
+    ):
         class Reviving(object):
             _io_refs = 0
 
@@ -489,7 +516,9 @@ class TestSubclass(object):
 class TestBuffers(object):
     """No buffer is held when a call is over, however it ended."""
 
-    @pytest.mark.parametrize("ending", ["data", "end", "nothing", "timeout", "error", "poisoned", "closed"])
+    @pytest.mark.parametrize(
+        "ending", ["data", "end", "nothing", "timeout", "error", "poisoned", "closed"]
+    )
     def test_buffer_read_into_can_be_resized_afterwards(self, any_impl, unix_pair, ending):
         ours, peer = unix_pair
         raw = any_impl.makefile(ours, "rb", 0)
@@ -642,8 +671,22 @@ except socket.timeout:
 poisoned.write(u"flushed")
 """
 EXIT_CASES = [
-    "buffered", "text", "text pair", "fake", "text fake", "list", "instance", "subclass", "raw", "closed socket", "timeout",
-    "poisoned", "module", "sys", "text sys", "builtins",
+    "buffered",
+    "text",
+    "text pair",
+    "fake",
+    "text fake",
+    "list",
+    "instance",
+    "subclass",
+    "raw",
+    "closed socket",
+    "timeout",
+    "poisoned",
+    "module",
+    "sys",
+    "text sys",
+    "builtins",
 ]
 EXIT_IN_CYCLES = """
 import types
@@ -682,22 +725,39 @@ reader_cycle = [makefile(connect("reader cycle"), "r")]
 reader_cycle.append(reader_cycle)
 """
 CYCLE_CASES = [
-    "pair", "buffered", "text pair", "fake", "cycle", "lost cycle", "global socket", "class", "module", "sys", "builtins", "subclass",
-    "reader", "reader cycle",
+    "pair",
+    "buffered",
+    "text pair",
+    "fake",
+    "cycle",
+    "lost cycle",
+    "global socket",
+    "class",
+    "module",
+    "sys",
+    "builtins",
+    "subclass",
+    "reader",
+    "reader cycle",
 ]
 
 
 class TestExit(object):
     """Streams that are open at the interpreter's end: nothing of ours is gone before them."""
 
-    @pytest.mark.skipif(NO_GIL, reason="the collector of this interpreter closes sockets before their streams, whoever made them")
+    @pytest.mark.skipif(
+        NO_GIL,
+        reason="the collector of this interpreter closes sockets before their streams, whoever made them",
+    )
     def test_writers_open_at_the_end_are_flushed_and_closed_in_silence(self, any_impl, tmpdir):
         tmpdir.join("exit_tools.py").write(EXIT_TOOLS)
         received, complaints = run_to_the_end(any_impl, EXIT, len(EXIT_CASES), str(tmpdir))
         assert received == dict.fromkeys(EXIT_CASES, b"flushed")
         assert complaints == []
 
-    @pytest.mark.skipif(PY2 or not INTERPRETER, reason="there is no stream of the interpreter's own to compare with")
+    @pytest.mark.skipif(
+        PY2 or not INTERPRETER, reason="there is no stream of the interpreter's own to compare with"
+    )
     @pytest.mark.skipif(NO_GIL, reason="the collector of this interpreter follows no order")
     def test_writers_in_cycles_at_the_end_fare_as_the_interpreter_s_own(self, impl):
         assert run_to_the_end(impl, EXIT_IN_CYCLES, len(CYCLE_CASES)) == run_to_the_end(
@@ -718,7 +778,9 @@ def run_to_the_end(implementation, script, connections, *arguments):
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
     listener.settimeout(HANGING)
-    process = start_script(script, implementation, [str(listener.getsockname()[1])] + list(arguments))
+    process = start_script(
+        script, implementation, [str(listener.getsockname()[1])] + list(arguments)
+    )
     complaints = process.communicate()[1].splitlines()
     assert process.returncode == 0, complaints
     received = {}
@@ -729,7 +791,9 @@ def run_to_the_end(implementation, script, connections, *arguments):
         connection.close()
         received[name.decode()] = rest
     listener.close()
-    return received, sorted(line.partition(":")[0] for line in complaints if not line.startswith((" ", "Traceback")))
+    return received, sorted(
+        line.partition(":")[0] for line in complaints if not line.startswith((" ", "Traceback"))
+    )
 
 
 INTERPRETERS = """
@@ -822,12 +886,16 @@ print("done")
 class TestInterpreters(object):
     """Several interpreters in one process, in turn and at once, each with its own module and its own streams."""
 
-    @pytest.mark.skipif(PY2 or PYPY, reason="this interpreter has no way to make another from Python")
+    @pytest.mark.skipif(
+        PY2 or PYPY, reason="this interpreter has no way to make another from Python"
+    )
     def test_subinterpreters_in_turn_work_and_finalise_their_streams(self, any_impl):
         pytest.importorskip("_testcapi")
         assert run_interpreters(any_impl, "shared") == "done\n"
 
-    @pytest.mark.skipif(sys.version_info < (3, 12) or PYPY, reason="this interpreter has one GIL for all")
+    @pytest.mark.skipif(
+        sys.version_info < (3, 12) or PYPY, reason="this interpreter has one GIL for all"
+    )
     def test_subinterpreters_with_their_own_gil_work_at_once(self, any_impl):
         assert run_interpreters(any_impl, "own") == "done\n"
 

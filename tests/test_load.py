@@ -1,10 +1,13 @@
 """The short form of stress/load.py: many streams, many messages, many bytes, and afterwards all is as before."""
+
 import pytest
 
 import harness
 import load
 
-pytestmark = pytest.mark.skipif(harness.PYPY, reason="PyPy frees descriptors and memory when it likes")
+pytestmark = pytest.mark.skipif(
+    harness.PYPY, reason="PyPy frees descriptors and memory when it likes"
+)
 
 
 def test_five_hundred_streams_open_at_once_carry_their_lines(any_impl):

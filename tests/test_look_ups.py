@@ -1,4 +1,5 @@
 """Look-ups of the counter and of arguments while other code runs: other threads, setters, odd keys."""
+
 import _socket
 import socket
 import sys
@@ -25,7 +26,9 @@ class Bare(object):
         pass
 
 
-@pytest.mark.skipif(NO_GIL or PYPY, reason="two threads may come between the halves of `+= 1` there")
+@pytest.mark.skipif(
+    NO_GIL or PYPY, reason="two threads may come between the halves of `+= 1` there"
+)
 def test_streams_made_by_many_threads_over_a_class_that_is_only_counted_are_all_counted(c_impl):
     sock, made, each = Bare(), [], 500
     name = "checkinterval" if PY2 else "switchinterval"
@@ -33,7 +36,9 @@ def test_streams_made_by_many_threads_over_a_class_that_is_only_counted_are_all_
     getattr(sys, "set" + name)(1 if PY2 else 1e-5)
     try:
         threads = [
-            threading.Thread(target=lambda: made.extend(c_impl.makefile(sock, "rb", 0) for _ in range(each)))
+            threading.Thread(
+                target=lambda: made.extend(c_impl.makefile(sock, "rb", 0) for _ in range(each))
+            )
             for _ in range(4)
         ]
         for thread in threads:

@@ -1,4 +1,5 @@
 """The differential machine sees: each broken twin of `mutants` is found by it, and the twin itself is not."""
+
 from __future__ import print_function
 
 import platform
@@ -15,7 +16,9 @@ TWIN = conftest.load_python()
 ORACLE = (conftest.INTERPRETER or [TWIN])[0]
 
 needs_reference_counts = pytest.mark.skipif(
-    platform.python_implementation() != "CPython", reason="the machine needs reference counts, see test_differential")
+    platform.python_implementation() != "CPython",
+    reason="the machine needs reference counts, see test_differential",
+)
 
 
 def show_difference(implementation, error):
@@ -37,9 +40,17 @@ def test_machine_on_broken_twin_finds_difference(name, capsys):
         budget.spend(STEPS, give_up=len(budget.found) + 1, minimal=False)
         # What the twin shows as well was not broken by the mutation, and is another test's business; what the mutant does not
         # show again was a matter of time.
-        found = [error for error in budget.found if show_difference(mutant, error) and not show_difference(TWIN, error)]
+        found = [
+            error
+            for error in budget.found
+            if show_difference(mutant, error) and not show_difference(TWIN, error)
+        ]
     with capsys.disabled():
-        print("\n%s: %s after %d steps" % (name, "found" if found else "NOT FOUND", budget.machine.done), end="")
+        print(
+            "\n%s: %s after %d steps"
+            % (name, "found" if found else "NOT FOUND", budget.machine.done),
+            end="",
+        )
     assert found
 
 
@@ -65,8 +76,17 @@ def test_load_mutant_leaves_twin_alone():
 def test_minimise_of_long_programme_leaves_what_matters():
     mutant = mutants.load_mutant("no timeout poisoning")
     setup = ("fake", "tcp", None, "rwb", 64)
-    steps = [("send", "lines", 5), ("read", 0, 3), ("write", 0, "own", "utf8", 7), ("settimeout", 0.001), ("readline", 0, 5),
-             ("read", 0, 8), ("flush", 0), ("read", 0, 1), ("query", 0, "mode")]
+    steps = [
+        ("send", "lines", 5),
+        ("read", 0, 3),
+        ("write", 0, "own", "utf8", 7),
+        ("settimeout", 0.001),
+        ("readline", 0, 5),
+        ("read", 0, 8),
+        ("flush", 0),
+        ("read", 0, 1),
+        ("query", 0, "mode"),
+    ]
     setup, steps, error = differential.minimise(ORACLE, mutant, setup, steps)
     assert isinstance(error, differential.Difference)
     assert len(steps) == 3 and steps[0] == ("settimeout", 0.001)

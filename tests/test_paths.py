@@ -1,4 +1,5 @@
 """Contract section 4: one rule for the direct and the delegating path, which nobody can tell apart but by speed."""
+
 import _socket
 import array
 import errno
@@ -14,7 +15,19 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import HANGING, Worker, adopt, alarm, get_examples, get_outcome, is_open, once, receive_all, run_script, watchdog  # noqa: F401
+from running import (
+    HANGING,
+    Worker,
+    adopt,
+    alarm,
+    get_examples,
+    get_outcome,
+    is_open,
+    once,
+    receive_all,
+    run_script,
+    watchdog,
+)  # noqa: F401
 
 try:
     from unittest import mock
@@ -162,7 +175,9 @@ def patch_class(sock, name, method):
 
 
 OVERRIDES = [override_on_instance, override_on_class, patch_instance, patch_class]
-if PY2:  # mock deletes what it patched and sees no need to put it back if a slot of the instance held it
+if (
+    PY2
+):  # mock deletes what it patched and sees no need to put it back if a slot of the instance held it
     OVERRIDES.remove(patch_instance)
 
 
@@ -174,7 +189,9 @@ def override(request):
 class TestOverrides(object):
     """The method is looked up as Python would, at every operation."""
 
-    def test_recv_into_overridden_after_makefile_is_called_until_it_is_removed(self, any_impl, pair, override, read):
+    def test_recv_into_overridden_after_makefile_is_called_until_it_is_removed(
+        self, any_impl, pair, override, read
+    ):
         ours, peer = pair
         raw = any_impl.makefile(ours, "rb", 0)
         peer.sendall(b"own1\n")
@@ -187,7 +204,9 @@ class TestOverrides(object):
             remove()
         assert read(raw) == b"own2\n"
 
-    def test_send_overridden_after_makefile_is_called_until_it_is_removed(self, any_impl, pair, override, write):
+    def test_send_overridden_after_makefile_is_called_until_it_is_removed(
+        self, any_impl, pair, override, write
+    ):
         ours, peer = pair
         raw = any_impl.makefile(ours, "wb", 0)
         write(raw, b"own1")
@@ -218,7 +237,9 @@ class TestOverrides(object):
         assert receive_all(peer) == b""
         assert read_into(raw) == b"own"
 
-    def test_methods_of_a_subclass_are_called_where_python_finds_them(self, any_impl, tcp_pair, closing):
+    def test_methods_of_a_subclass_are_called_where_python_finds_them(
+        self, any_impl, tcp_pair, closing
+    ):
         source, sink = Source(b"over"), Sink()
 
         class Overriding(socket.socket):
@@ -252,7 +273,9 @@ class TestOverrides(object):
 
     @pytest.mark.skipif(PY2, reason="2.7's socket.socket keeps its methods on the instance")
     @pytest.mark.parametrize("change", ["class", "base", "bases", "other class", "look-up"])
-    def test_change_of_a_class_without_a_dict_is_seen_at_once(self, any_impl, tcp_pair, closing, change):
+    def test_change_of_a_class_without_a_dict_is_seen_at_once(
+        self, any_impl, tcp_pair, closing, change
+    ):
         class Base(socket.socket):
             __slots__ = ()
 
@@ -274,7 +297,9 @@ class TestOverrides(object):
                 ours.__class__ = Other if into else Compact
             elif change == "look-up" and into:
                 Compact.__getattribute__ = lambda self, name: (
-                    Other.__dict__[name].__func__ if name in ("recv_into", "send") else socket.socket.__getattribute__(self, name)
+                    Other.__dict__[name].__func__
+                    if name in ("recv_into", "send")
+                    else socket.socket.__getattribute__(self, name)
                 )
             elif change == "look-up":
                 del Compact.__getattribute__
@@ -336,7 +361,11 @@ class TestOverrides(object):
         assert raw.write(b"over") == 4
         assert calls == ["recv_into", "send"]
 
-    @pytest.mark.parametrize("wrap", [functools.partial, lambda method: lambda *args: method(*args)], ids=["partial", "lambda"])
+    @pytest.mark.parametrize(
+        "wrap",
+        [functools.partial, lambda method: lambda *args: method(*args)],
+        ids=["partial", "lambda"],
+    )
     def test_own_method_in_a_wrapper_is_called_through_it(self, any_impl, tcp_pair, wrap):
         ours, peer = tcp_pair
         raw = any_impl.SocketIO(Fake(recv_into=wrap(ours.recv_into), send=wrap(ours.send)), "rw")
@@ -345,7 +374,9 @@ class TestOverrides(object):
         assert raw.write(b"data") == 4
         assert peer.recv(64) == b"data"
 
-    @pytest.mark.parametrize("call, name", [(read_into, "recv_into"), (lambda raw: raw.write(b"data"), "send")])
+    @pytest.mark.parametrize(
+        "call, name", [(read_into, "recv_into"), (lambda raw: raw.write(b"data"), "send")]
+    )
     def test_error_of_the_look_up_comes_through(self, any_impl, call, name):
         class Failing(Fake):
             def __getattribute__(self, attribute):
@@ -358,7 +389,9 @@ class TestOverrides(object):
             call(raw)
         assert caught.value.args == (name,)
 
-    @pytest.mark.parametrize("call, name", [(read_into, "recv_into"), (lambda raw: raw.write(b"data"), "sendall")])
+    @pytest.mark.parametrize(
+        "call, name", [(read_into, "recv_into"), (lambda raw: raw.write(b"data"), "sendall")]
+    )
     def test_missing_method_is_an_attribute_error_that_names_it(self, impl, call, name):
         raw = impl.SocketIO(Fake(), "rw")
         with pytest.raises(AttributeError) as caught:
@@ -366,7 +399,9 @@ class TestOverrides(object):
         assert name in str(caught.value) or "send" in str(caught.value)
 
     @pytest.mark.direct_path
-    def test_each_operation_looks_one_method_up_once_and_nothing_else(self, any_impl, tcp_pair, closing):
+    def test_each_operation_looks_one_method_up_once_and_nothing_else(
+        self, any_impl, tcp_pair, closing
+    ):
         looked_up = []
 
         class Watched(socket.socket):
@@ -391,8 +426,15 @@ class TestOverrides(object):
 
     @pytest.mark.parametrize("implementation", OURS + INTERPRETER, ids=get_name)
     @settings(max_examples=get_examples(30), deadline=None)
-    @given(steps=st.lists(st.sampled_from(["own", "other", "fake", "class", "no class", "read", "write"]), max_size=20))
-    def test_any_history_of_overrides_reads_and_writes_go_where_a_call_by_hand_goes(self, implementation, steps):
+    @given(
+        steps=st.lists(
+            st.sampled_from(["own", "other", "fake", "class", "no class", "read", "write"]),
+            max_size=20,
+        )
+    )
+    def test_any_history_of_overrides_reads_and_writes_go_where_a_call_by_hand_goes(
+        self, implementation, steps
+    ):
         check_history(implementation, steps)
 
 
@@ -420,14 +462,20 @@ def check_history(implementation, steps):
     own, own_peer, other, other_peer = opened
     own_peer.sendall(b"s" * 64)
     other_peer.sendall(b"o" * 64)
-    methods = {"own": (own.recv_into, own.send), "other": (other.recv_into, other.send), "fake": (read_fake, write_fake)}
+    methods = {
+        "own": (own.recv_into, own.send),
+        "other": (other.recv_into, other.send),
+        "fake": (read_fake, write_fake),
+    }
     raw = implementation.makefile(own, "rwb", 0)
     try:
         for step in steps:
             if step in methods:
                 own.recv_into, own.send = methods[step]
             elif step == "class":
-                Changing.recv_into, Changing.send = staticmethod(read_fake), staticmethod(write_fake)
+                Changing.recv_into, Changing.send = staticmethod(read_fake), staticmethod(
+                    write_fake
+                )
             elif step == "no class":
                 for name in ("recv_into", "send"):
                     if name in Changing.__dict__:
@@ -463,7 +511,9 @@ class TestBinding(object):
         assert not select.select([peer], [], [], 0)[0]
 
     @pytest.mark.parametrize("own_timeout", [None, 0, HANGING])
-    def test_recv_into_of_another_socket_has_the_timeout_of_that_one(self, any_impl, pair, unix_pair, own_timeout):
+    def test_recv_into_of_another_socket_has_the_timeout_of_that_one(
+        self, any_impl, pair, unix_pair, own_timeout
+    ):
         ours, other = pair[0], unix_pair[0]
         ours.settimeout(own_timeout)
         other.settimeout(0)
@@ -475,7 +525,9 @@ class TestBinding(object):
             raw.readinto(bytearray(4))
 
     @pytest.mark.parametrize("own_timeout", [None, 0, HANGING])
-    def test_send_of_another_socket_has_the_timeout_of_that_one(self, any_impl, pair, unix_pair, own_timeout):
+    def test_send_of_another_socket_has_the_timeout_of_that_one(
+        self, any_impl, pair, unix_pair, own_timeout
+    ):
         ours, other = pair[0], unix_pair[0]
         fill(other)
         ours.settimeout(own_timeout)
@@ -486,7 +538,9 @@ class TestBinding(object):
         with pytest.raises(socket.timeout):
             raw.write(b"data")
 
-    def test_own_methods_on_a_fake_are_used_without_asking_the_fake_for_more(self, any_impl, unix_pair):
+    def test_own_methods_on_a_fake_are_used_without_asking_the_fake_for_more(
+        self, any_impl, unix_pair
+    ):
         ours, peer = unix_pair
         ours.settimeout(HANGING)
         raw = any_impl.SocketIO(Fake(recv_into=ours.recv_into, send=ours.send), "rw")
@@ -495,31 +549,57 @@ class TestBinding(object):
         assert raw.write(b"data") == 4
         assert peer.recv(64) == b"data"
 
-    @pytest.mark.parametrize("name", ["recv", "recvfrom_into", "recvfrom", "send", "sendall", "fileno", "getsockname", "gettimeout"])
-    def test_another_method_in_place_of_recv_into_does_what_it_does(self, any_impl, unix_pair, name):
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "recv",
+            "recvfrom_into",
+            "recvfrom",
+            "send",
+            "sendall",
+            "fileno",
+            "getsockname",
+            "gettimeout",
+        ],
+    )
+    def test_another_method_in_place_of_recv_into_does_what_it_does(
+        self, any_impl, unix_pair, name
+    ):
         ours, peer = unix_pair
         peer.sendall(b"dataDATA")
         results = []
-        for call in (lambda buf: any_impl.SocketIO(Fake(recv_into=getattr(ours, name)), "r").readinto(buf), getattr(ours, name)):
+        for call in (
+            lambda buf: any_impl.SocketIO(Fake(recv_into=getattr(ours, name)), "r").readinto(buf),
+            getattr(ours, name),
+        ):
             buf = bytearray(4)
             results.append((get_outcome(call, buf), len(buf)))
         assert results[0] == results[1]
 
-    @pytest.mark.parametrize("name", ["sendall", "recv", "recv_into", "fileno", "getsockname", "gettimeout"])
+    @pytest.mark.parametrize(
+        "name", ["sendall", "recv", "recv_into", "fileno", "getsockname", "gettimeout"]
+    )
     def test_another_method_in_place_of_send_does_what_it_does(self, any_impl, unix_pair, name):
         ours, peer = unix_pair
         peer.sendall(b"dataDATA")
         by_file, by_hand = (
             get_outcome(call, bytearray(b"4444"))
-            for call in (any_impl.SocketIO(Fake(send=getattr(ours, name)), "w").write, getattr(ours, name))
+            for call in (
+                any_impl.SocketIO(Fake(send=getattr(ours, name)), "w").write,
+                getattr(ours, name),
+            )
         )
         assert by_file == by_hand
         if name == "sendall":
             assert by_file == ("returned", None)
             assert peer.recv(64) == b"44444444"
 
-    @pytest.mark.parametrize("name, call", [("recv_into", read_into), ("send", lambda raw: raw.write(b"data"))])
-    def test_unbound_method_is_called_without_a_socket_and_fails(self, any_impl, unix_pair, name, call):
+    @pytest.mark.parametrize(
+        "name, call", [("recv_into", read_into), ("send", lambda raw: raw.write(b"data"))]
+    )
+    def test_unbound_method_is_called_without_a_socket_and_fails(
+        self, any_impl, unix_pair, name, call
+    ):
         unbound = _socket.socket.__dict__[name]
         raw = any_impl.SocketIO(Fake(**{name: unbound}), "rw")
         with pytest.raises(TypeError):
@@ -539,7 +619,9 @@ class TestBinding(object):
         assert received == [b"data"]
 
     @pytest.mark.skipif(PY2, reason="2.7's C socket cannot be made again on another descriptor")
-    def test_socket_made_again_on_another_descriptor_is_read_there(self, any_impl, unix_pair, tcp_pair, closing):
+    def test_socket_made_again_on_another_descriptor_is_read_there(
+        self, any_impl, unix_pair, tcp_pair, closing
+    ):
         ours, peer = unix_pair
         other, other_peer = tcp_pair
         raw = any_impl.makefile(ours, "rwb", 0)
@@ -547,7 +629,9 @@ class TestBinding(object):
         other_peer.sendall(b"other")
         descriptor = ours.fileno()
         try:
-            _socket.socket.__init__(ours, other.family, other.type, other.proto, fileno=other.fileno())
+            _socket.socket.__init__(
+                ours, other.family, other.type, other.proto, fileno=other.fileno()
+            )
             assert read_into(raw) == b"other"
             assert raw.write(b"data") == 4
             assert other_peer.recv(64) == b"data"
@@ -571,7 +655,9 @@ class TestNeverByLooks(object):
     """Nothing but the method decides: not the type, not `fileno()`, not `_sock`."""
 
     @pytest.mark.parametrize("lie", ["pipe", "file", "socket"])
-    def test_fake_with_a_descriptor_of_something_else_is_asked_itself(self, any_impl, unix_pair, closing, tmpdir, lie):
+    def test_fake_with_a_descriptor_of_something_else_is_asked_itself(
+        self, any_impl, unix_pair, closing, tmpdir, lie
+    ):
         if lie == "pipe":
             readable, writable = os.pipe()
             os.write(writable, b"wrong")
@@ -646,7 +732,9 @@ class TestNeverByLooks(object):
         assert raw.write(b"data") == 4
         assert peer.recv(64) == b"data"
 
-    def test_subclass_with_other_fileno_and_timeout_is_served_from_its_c_socket(self, any_impl, tcp_pair, unix_pair, closing):
+    def test_subclass_with_other_fileno_and_timeout_is_served_from_its_c_socket(
+        self, any_impl, tcp_pair, unix_pair, closing
+    ):
         # PySocks tells another timeout than the C socket has.
         wrong, wrong_peer = unix_pair
 
@@ -696,7 +784,9 @@ class TestNeverByLooks(object):
         peer.sendall(b"0123456789")
         buf = bytearray(4)
         assert (raw.readinto(buf), bytes(buf)) == (4, b"0123")
-        assert raw.read(100) == b"456789"  # pending in the TLS layer, with nothing to read on the descriptor
+        assert (
+            raw.read(100) == b"456789"
+        )  # pending in the TLS layer, with nothing to read on the descriptor
 
     def test_methods_of_a_tls_socket_are_never_its_c_base_class_s(self, any_impl, tls_pair):
         ours, peer, wire = tls_pair
@@ -742,13 +832,19 @@ class TestNothingCached(object):
         assert drainer.get().endswith(b"data")
 
     @pytest.mark.skipif(not hasattr(socket.socket, "detach"), reason="2.7 has no detach()")
-    def test_detached_socket_reads_and_writes_fail_and_close_leaves_the_descriptor(self, any_impl, tcp_pair):
+    def test_detached_socket_reads_and_writes_fail_and_close_leaves_the_descriptor(
+        self, any_impl, tcp_pair
+    ):
         ours, peer = tcp_pair
         raw = any_impl.makefile(ours, "rwb", 0)
         peer.sendall(b"data")
         descriptor = ours.detach()
         try:
-            for call in (lambda: raw.readinto(bytearray(4)), lambda: raw.write(b"data"), lambda: raw.write(b"")):
+            for call in (
+                lambda: raw.readinto(bytearray(4)),
+                lambda: raw.write(b"data"),
+                lambda: raw.write(b""),
+            ):
                 with pytest.raises(socket.error) as caught:
                     call()
                 assert caught.value.errno == errno.EBADF
@@ -806,7 +902,9 @@ class TestNothingCached(object):
         assert not select.select([recycled_peer], [], [], 0)[0]
 
     @pytest.mark.skipif(not hasattr(socket.socket, "detach"), reason="2.7 has no detach()")
-    def test_socket_detached_during_a_timed_wait_its_number_is_not_read_after_it(self, any_impl, tcp_pair):
+    def test_socket_detached_during_a_timed_wait_its_number_is_not_read_after_it(
+        self, any_impl, tcp_pair
+    ):
         ours, peer = tcp_pair
         ours.settimeout(HANGING)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -822,7 +920,9 @@ class TestNothingCached(object):
             os.close(descriptor)
 
     @pytest.mark.skipif(not hasattr(socket.socket, "detach"), reason="2.7 has no detach()")
-    def test_socket_detached_during_a_timed_wait_its_number_is_not_written_to_after_it(self, any_impl, unix_pair):
+    def test_socket_detached_during_a_timed_wait_its_number_is_not_written_to_after_it(
+        self, any_impl, unix_pair
+    ):
         ours, peer = unix_pair
         fill(ours)
         ours.settimeout(HANGING)
@@ -874,7 +974,9 @@ class TestDatagrams(object):
         assert raw.readinto(buf) == size
         assert raw.read(1 << 20) == b"next"
 
-    def test_datagram_longer_than_the_buffer_loses_its_rest_as_recv_does(self, any_impl, packets, timeout):
+    def test_datagram_longer_than_the_buffer_loses_its_rest_as_recv_does(
+        self, any_impl, packets, timeout
+    ):
         ours, peer = packets
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -911,7 +1013,9 @@ class TestDatagrams(object):
         assert peer.recv(64) == b""
         assert peer.recv(64) == b"next"
 
-    def test_empty_datagram_reads_as_zero_bytes_and_the_next_one_follows(self, any_impl, packets, timeout):
+    def test_empty_datagram_reads_as_zero_bytes_and_the_next_one_follows(
+        self, any_impl, packets, timeout
+    ):
         ours, peer = packets
         ours.settimeout(timeout)
         raw = any_impl.makefile(ours, "rb", 0)
@@ -960,7 +1064,17 @@ class TestDelegating(object):
 
     @pytest.mark.parametrize(
         "argument",
-        [bytearray(4), memoryview(bytearray(4)), array.array("H", [1, 2]), b"read only", u"text", None, 4, Fake(), []],
+        [
+            bytearray(4),
+            memoryview(bytearray(4)),
+            array.array("H", [1, 2]),
+            b"read only",
+            u"text",
+            None,
+            4,
+            Fake(),
+            [],
+        ],
         ids=lambda argument: type(argument).__name__,
     )
     def test_argument_is_passed_on_as_it_is_and_alone(self, any_impl, argument):
@@ -983,8 +1097,17 @@ class TestDelegating(object):
         assert raw.readinto(bytearray(4)) is result
         assert raw.write(b"data") is result
 
-    @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt("no"), socket.error(32, "no"), AttributeError("send"), TypeError("x")],
-                             ids=lambda error: type(error).__name__)
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ValueError("no"),
+            KeyboardInterrupt("no"),
+            socket.error(32, "no"),
+            AttributeError("send"),
+            TypeError("x"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
     def test_error_comes_through_as_the_very_object(self, any_impl, error):
         def fail(*args):
             raise error
@@ -998,7 +1121,10 @@ class TestDelegating(object):
     def test_one_operation_is_one_call(self, any_impl):
         # Even when the fake takes part of the data only: what is left is the caller's business, as with the interpreter's own.
         calls = []
-        fake = Fake(recv_into=lambda buf: calls.append("recv_into") or 1, send=lambda data: calls.append("send") or 1)
+        fake = Fake(
+            recv_into=lambda buf: calls.append("recv_into") or 1,
+            send=lambda data: calls.append("send") or 1,
+        )
         raw = any_impl.SocketIO(fake, "rw")
         assert raw.readinto(bytearray(4)) == 1
         assert raw.write(b"data") == 1
@@ -1060,10 +1186,18 @@ class TestSendall(object):
 
     @pytest.mark.parametrize(
         "data, size",
-        [(b"data", 4), (bytearray(b"data"), 4), (memoryview(b"data")[1:], 3), (b"", 0), (array.array("H", [1, 2, 3]), 6)],
+        [
+            (b"data", 4),
+            (bytearray(b"data"), 4),
+            (memoryview(b"data")[1:], 3),
+            (b"", 0),
+            (array.array("H", [1, 2, 3]), 6),
+        ],
         ids=["bytes", "bytearray", "memoryview", "empty", "array"],
     )
-    def test_write_calls_sendall_with_the_object_and_returns_its_length_in_bytes(self, impl, data, size):
+    def test_write_calls_sendall_with_the_object_and_returns_its_length_in_bytes(
+        self, impl, data, size
+    ):
         calls = []
         raw = impl.SocketIO(Fake(sendall=lambda *args, **kwargs: calls.append((args, kwargs))), "w")
         assert raw.write(data) == size
@@ -1225,4 +1359,3 @@ class TestProxy(object):
         assert target._makefile_refs == 5
         assert "_io_refs" not in proxy.__dict__
         stream.close()
-

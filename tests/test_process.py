@@ -1,4 +1,5 @@
 """The life of a process: fork, the ways to end, module reload, subinterpreters, imports that race."""
+
 import os
 import subprocess
 import sys
@@ -33,13 +34,17 @@ def dedent(script):
 @pytest.fixture
 def run(run_script):
     """run_script with a socket pair, `left` and `right`, made before, and left open: of that nothing is said."""
-    return lambda implementation, script, *options: run_script(implementation, PAIR + dedent(script), "-W", "ignore", *options)
+    return lambda implementation, script, *options: run_script(
+        implementation, PAIR + dedent(script), "-W", "ignore", *options
+    )
 
 
 def run_to_the_end(implementation, script):
     """Run a script that may say on stderr what it likes, but has to end by itself, with status 0.  What it printed."""
     command = [sys.executable, "-c", IMPORT[implementation.name] + PAIR + dedent(script)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
     out, err = process.communicate()
     assert process.returncode == 0, (process.returncode, out, err)
     return out
@@ -87,7 +92,10 @@ def test_child_that_ends_by_os_exit_closes_nothing_and_sends_nothing(any_impl, r
 
 
 def test_os_exit_with_data_in_a_buffer_loses_it_as_the_interpreters_does(any_impl, run):
-    assert run(any_impl, """
+    assert (
+        run(
+            any_impl,
+            """
         child = os.fork()
         if child == 0:
             right.close()
@@ -100,13 +108,22 @@ def test_os_exit_with_data_in_a_buffer_loses_it_as_the_interpreters_does(any_imp
         left.close()
         del left
         print(repr(read_to_end().decode()))
-        """) in ("''\n", "u''\n")
+        """,
+        )
+        in ("''\n", "u''\n")
+    )
 
 
 # -- the end of the interpreter
 
-@pytest.mark.skipif(harness.NO_GIL, reason="at exit without a GIL the collector takes all globals apart, in no order")
-@pytest.mark.parametrize("mode", ["wb", "w"])  # a BufferedRWPair that dies is not flushed, whatever is under it
+
+@pytest.mark.skipif(
+    harness.NO_GIL,
+    reason="at exit without a GIL the collector takes all globals apart, in no order",
+)
+@pytest.mark.parametrize(
+    "mode", ["wb", "w"]
+)  # a BufferedRWPair that dies is not flushed, whatever is under it
 def test_exit_with_data_in_a_buffer_sends_it_once(any_impl, run, mode):
     assert run(any_impl, """
         child = os.fork()
@@ -140,31 +157,49 @@ STATES = {
     "in an exit handler": 'import atexit\nkeep = makefile(left, "wb")\natexit.register(lambda: (keep.write(b"x"), keep.close()))',
     "in a traceback": 'def fail():\n  keep = makefile(left, "rb")\n  keep.nothing\ntry: fail()\nexcept AttributeError as e: error = e, sys.exc_info()',
     "weakly referenced": 'keep = makefile(left, "rb", 0)\nweak = weakref.ref(keep, lambda ref: None)',
-    "poisoned": ('left.settimeout(0.001)\nkeep = makefile(left, "rb")\ntry: keep.read(1)\nexcept socket.timeout: pass'),
+    "poisoned": (
+        'left.settimeout(0.001)\nkeep = makefile(left, "rb")\ntry: keep.read(1)\nexcept socket.timeout: pass'
+    ),
     "with unread data": 'right.sendall(b"unread")\nkeep = makefile(left, "r")\nkeep.read(1)',
     "in a generator": 'def lines():\n  with makefile(left, "rb") as stream:\n    yield stream\nkeep = lines()\nnext(keep)',
-    "in a daemon thread that waits": ('keep = makefile(left, "rb", 0)\nthread = threading.Thread(target=keep.read, args=(1,))\n'
-                                      "thread.daemon = True\nthread.start()"),
+    "in a daemon thread that waits": (
+        'keep = makefile(left, "rb", 0)\nthread = threading.Thread(target=keep.read, args=(1,))\n'
+        "thread.daemon = True\nthread.start()"
+    ),
     "in a daemon thread that is busy": (
         'keep = makefile(left, "rwb", 0)\nright.setblocking(False)\ndef work():\n  while True:\n    try:\n      keep.write(b"x"); right.recv(9)\n'
-        "    except Exception: pass\nthread = threading.Thread(target=work)\nthread.daemon = True\nthread.start()"),
-    "modules gone": ('keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
-                     'for name in ("socket", "io", "_io", "_socket", "select", "errno"): sys.modules[name] = None\n'
-                     "for name in list(sys.modules):\n  if name.startswith('backports'): del sys.modules[name]\n"),
-    "our own modules emptied": ('keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
-                                "for name in list(sys.modules):\n"
-                                "  if name.startswith('backports') and sys.modules[name] is not None: vars(sys.modules[name]).clear()\n"),
+        "    except Exception: pass\nthread = threading.Thread(target=work)\nthread.daemon = True\nthread.start()"
+    ),
+    "modules gone": (
+        'keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
+        'for name in ("socket", "io", "_io", "_socket", "select", "errno"): sys.modules[name] = None\n'
+        "for name in list(sys.modules):\n  if name.startswith('backports'): del sys.modules[name]\n"
+    ),
+    "our own modules emptied": (
+        'keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
+        "for name in list(sys.modules):\n"
+        "  if name.startswith('backports') and sys.modules[name] is not None: vars(sys.modules[name]).clear()\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("state", sorted(STATES))
 def test_exit_with_a_stream_in_any_state_is_a_clean_exit(impl, state):
     script = STATES[state] + "\nsys.stdout.write('end')\n"
-    assert run_to_the_end(impl, "if 1:\n" + textwrap.indent(script, "    ") if hasattr(textwrap, "indent") else script) == "end"
+    assert (
+        run_to_the_end(
+            impl,
+            "if 1:\n" + textwrap.indent(script, "    ") if hasattr(textwrap, "indent") else script,
+        )
+        == "end"
+    )
 
 
 def test_stream_used_by_a_finalizer_when_the_interpreter_is_half_gone_does_no_harm(impl):
-    assert run_to_the_end(impl, """
+    assert (
+        run_to_the_end(
+            impl,
+            """
         class Late(object):
             def __init__(self):
                 self.streams = [makefile(left, "wb"), makefile(left, "rwb", 0), makefile(left, "w")]
@@ -182,13 +217,18 @@ def test_stream_used_by_a_finalizer_when_the_interpreter_is_half_gone_does_no_ha
         late = Late()
         io.late = Late()
         sys.stdout.write("end")
-        """) == "end"
+        """,
+        )
+        == "end"
+    )
 
 
 # -- imports
 
 def module_name(implementation):
-    return {"c": "backports.makefile._makefile", "python": "backports.makefile._fallback"}[implementation.name]
+    return {"c": "backports.makefile._makefile", "python": "backports.makefile._fallback"}[
+        implementation.name
+    ]
 
 
 USE = """
@@ -235,7 +275,9 @@ def test_reload_leaves_old_streams_working_and_makes_new_ones(impl, run):
 
 def test_module_dropped_and_imported_again_leaves_streams_of_both_working(impl, run):
     if PY2 and impl.name == "python":
-        pytest.skip("2.7 empties a Python module that is dropped, under the functions that are still in use")
+        pytest.skip(
+            "2.7 empties a Python module that is dropped, under the functions that are still in use"
+        )
     assert run(impl, """
         import importlib
         streams = []
@@ -262,7 +304,10 @@ def test_module_dropped_and_imported_again_leaves_streams_of_both_working(impl, 
 
 
 def test_import_in_many_threads_at_once_gives_all_the_same(impl, run):
-    assert run(impl, """
+    assert (
+        run(
+            impl,
+            """
         for name in list(sys.modules):
             if name.startswith("backports"):
                 del sys.modules[name]
@@ -285,7 +330,12 @@ def test_import_in_many_threads_at_once_gives_all_the_same(impl, run):
         ready.set()
         for thread in threads: thread.join()
         print(len(found), len(set(found)))
-        """ % module_name(impl)).strip("()\n").replace(",", "") == "8 1"
+        """ % module_name(impl),
+        )
+        .strip("()\n")
+        .replace(",", "")
+        == "8 1"
+    )
 
 
 # -- subinterpreters
@@ -295,7 +345,9 @@ def run_in_subinterp_of_2(tmp_path_factory):
     """The source of a run_in_subinterp() for 2.7, by a small library that is compiled here."""
     library = str(tmp_path_factory.mktemp("subinterpreter") / "subinterpreter.so")
     try:
-        subprocess.check_call(["cc", "-shared", "-fPIC", "-o", library, os.path.join(STRESS, "subinterpreter.c")])
+        subprocess.check_call(
+            ["cc", "-shared", "-fPIC", "-o", library, os.path.join(STRESS, "subinterpreter.c")]
+        )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no C compiler")
     return "import ctypes\nrun_in_subinterp = ctypes.PyDLL(%r).run_in_subinterp\n" % library
@@ -349,15 +401,27 @@ def test_subinterpreters_one_after_the_other_each_import_and_use_it(impl, subint
         gc.collect()
         print("end")
         """) % (inside, inside, IMPORT[impl.name])
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     out, err = process.communicate()
     assert (process.returncode, out) == (0, "end\n"), err
     assert "Error" not in err
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="subinterpreters with a GIL of their own came with 3.12")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="subinterpreters with a GIL of their own came with 3.12"
+)
 def test_subinterpreters_with_their_own_gil_use_it_at_the_same_time(impl):
-    inside = "import socket, sys\n" + IMPORT[impl.name] + USE + "for _ in range(50):\n    use()\nimport os\nos.write(%d, b'x')\n"
+    inside = (
+        "import socket, sys\n"
+        + IMPORT[impl.name]
+        + USE
+        + "for _ in range(50):\n    use()\nimport os\nos.write(%d, b'x')\n"
+    )
     process = subprocess.Popen([sys.executable, "-c", dedent("""
         import os, threading
         try:

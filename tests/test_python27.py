@@ -1,4 +1,5 @@
 """Contract section 7: Python 2.7, whose sockets are of three kinds, none of which has Python 3's makefile."""
+
 import errno
 import gc
 import io
@@ -75,11 +76,19 @@ def test_socketobject_takes_no_attribute_and_gets_none(impl, tcp_pair):
         assert not hasattr(ours, "_makefile_refs") and not hasattr(ours, "_io_refs")
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join)
-def test_socketobject_closed_in_any_order_releases_the_descriptor_with_the_last(impl, tcp_pair, order):
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join
+)
+def test_socketobject_closed_in_any_order_releases_the_descriptor_with_the_last(
+    impl, tcp_pair, order
+):
     ours, peer = tcp_pair
     fd = ours.fileno()
-    opened = {"sock": ours, "reader": impl.makefile(ours, "rb"), "writer": impl.makefile(ours, "wb", 0)}
+    opened = {
+        "sock": ours,
+        "reader": impl.makefile(ours, "rb"),
+        "writer": impl.makefile(ours, "wb", 0),
+    }
     for name in order:
         assert is_open(fd)
         if "reader" in opened:
@@ -175,12 +184,19 @@ def test_override_on_socketobject_before_and_after_makefile_is_honoured(impl, tc
 
 # ssl.SSLSocket: it counts in _makefile_refs, and its close() counts down.
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join)
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["sock", "reader", "writer"])), ids="-".join
+)
 def test_sslsocket_closed_in_any_order_releases_the_descriptor_with_the_last(impl, tls_pair, order):
     ours, peer, _ = tls_pair
     assert type(ours) is ssl.SSLSocket and not hasattr(ours, "_decref_socketios")
     fd = ours.fileno()
-    opened = {"sock": ours, "reader": impl.makefile(ours, "rb"), "writer": impl.makefile(ours, "wb", 0)}
+    opened = {
+        "sock": ours,
+        "reader": impl.makefile(ours, "rb"),
+        "writer": impl.makefile(ours, "wb", 0),
+    }
     assert ours._makefile_refs == 2
     for name in order:
         assert is_open(fd)
@@ -238,7 +254,9 @@ def test_read_timed_out_raises_socket_timeout_then_ioerror(impl, tcp_pair):
         peer.sendall(b"late")
         with pytest.raises(IOError) as caught:
             stream.read(1)
-        assert type(caught.value) is IOError and caught.value.args == ("cannot read from timed out object",)
+        assert type(caught.value) is IOError and caught.value.args == (
+            "cannot read from timed out object",
+        )
         assert stream.write(b"x") == 1
 
 
@@ -252,7 +270,9 @@ def test_read_of_detached_descriptor_raises_socket_error(impl, tcp_pair):
 
 
 def test_wrong_direction_raises_ioerror(impl, tcp_pair):
-    with impl.makefile(tcp_pair[0], "wb", 0) as writer, impl.makefile(tcp_pair[0], "rb", 0) as reader:
+    with impl.makefile(tcp_pair[0], "wb", 0) as writer, impl.makefile(
+        tcp_pair[0], "rb", 0
+    ) as reader:
         for call in (lambda: writer.readinto(bytearray(1)), lambda: reader.write(b"x")):
             with pytest.raises(IOError):
                 call()
@@ -283,8 +303,13 @@ def test_write_of_what_27_sockets_take_is_taken(impl, tcp_pair, exporter):
     import array
 
     ours, peer = tcp_pair
-    data = {"array": array.array("H", [1, 2]), "unicode": u"text", "buffer": buffer(b"text"),  # noqa: F821
-            "memoryview": memoryview(b"text"), "bytearray": bytearray(b"text")}[exporter]
+    data = {
+        "array": array.array("H", [1, 2]),
+        "unicode": u"text",
+        "buffer": buffer(b"text"),  # noqa: F821
+        "memoryview": memoryview(b"text"),
+        "bytearray": bytearray(b"text"),
+    }[exporter]
     with impl.makefile(ours, "wb", 0) as stream:
         assert stream.write(data) == ours.send(data) == 4
     first, second = peer.recv(4), peer.recv(4)
@@ -323,7 +348,13 @@ def test_detached_stream_refuses_and_leaves_no_stray_error(impl, tcp_pair):
     ours, peer = tcp_pair
     stream = impl.makefile(ours, "rb")
     raw = stream.detach()
-    for use in (stream.read, stream.flush, stream.readable, lambda: stream.closed, lambda: stream.name):
+    for use in (
+        stream.read,
+        stream.flush,
+        stream.readable,
+        lambda: stream.closed,
+        lambda: stream.name,
+    ):
         with pytest.raises(ValueError):
             use()
         repr(stream)
@@ -447,7 +478,9 @@ class EncryptingInstance(SocketObject):
 
 @pytest.mark.parametrize("Encrypting", [EncryptingClass, EncryptingInstance])
 @pytest.mark.parametrize("used_before", [True, False])
-def test_socket_that_encrypts_and_is_closed_before_its_file_sends_no_plaintext(impl, unix_pair, Encrypting, used_before):
+def test_socket_that_encrypts_and_is_closed_before_its_file_sends_no_plaintext(
+    impl, unix_pair, Encrypting, used_before
+):
     ours, peer = unix_pair
     sock = Encrypting(ours)
     stream = impl.makefile(sock, "wb")

@@ -1,4 +1,5 @@
 """Contract section 6: how a file counts on its socket object, and that it counts down once, whatever happens."""
+
 import _socket
 import errno
 import gc
@@ -29,7 +30,17 @@ PY2 = sys.version_info[0] == 2
 pytestmark = pytest.mark.usefixtures("watchdog")
 PYPY = hasattr(sys, "pypy_version_info")
 
-STREAMS = [("rb", 0), ("wb", 0), ("rwb", 0), ("rb", None), ("wb", None), ("rwb", None), ("r", None), ("w", None), ("rw", None)]
+STREAMS = [
+    ("rb", 0),
+    ("wb", 0),
+    ("rwb", 0),
+    ("rb", None),
+    ("wb", None),
+    ("rwb", None),
+    ("r", None),
+    ("w", None),
+    ("rw", None),
+]
 # Calls of makefile that fail, each in another place: (args, kwargs, error).
 FAILURES = [
     (("r", 0), {}, ValueError),
@@ -129,10 +140,16 @@ class SSLCounted(Counted):
 
 
 KINDS = [(implementation, Counted, "_io_refs") for implementation in OURS + INTERPRETER]
-KINDS += [(implementation, cls, "_makefile_refs") for implementation in OURS for cls in (Counted, SSLCounted)]
+KINDS += [
+    (implementation, cls, "_makefile_refs")
+    for implementation in OURS
+    for cls in (Counted, SSLCounted)
+]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: "%s-%s-%s" % (kind[0].name, kind[1].__name__, kind[2]))
+@pytest.fixture(
+    params=KINDS, ids=lambda kind: "%s-%s-%s" % (kind[0].name, kind[1].__name__, kind[2])
+)
 def kind(request):
     """(implementation, class of fake, name of its counter): all that go together."""
     return request.param
@@ -160,7 +177,11 @@ def settle():
 
 def get_releases(fake):
     """What the fake was asked to do to count down."""
-    return [call for call in fake.log if call == ("close" if isinstance(fake, SSLCounted) else "_decref_socketios")]
+    return [
+        call
+        for call in fake.log
+        if call == ("close" if isinstance(fake, SSLCounted) else "_decref_socketios")
+    ]
 
 
 class TestCounter(object):
@@ -209,7 +230,9 @@ class TestCounter(object):
         assert fake.count == 1 and len(fake.log) == 1
         other.close()
 
-    @pytest.mark.parametrize("mode, buffering", [("rb", 0), ("wb", None), ("rwb", None), ("rw", None)])
+    @pytest.mark.parametrize(
+        "mode, buffering", [("rb", 0), ("wb", None), ("rwb", None), ("rw", None)]
+    )
     def test_dropped_file_in_a_cycle_counts_one_down(self, counted, mode, buffering):
         implementation, fake, peer = counted
         stream = implementation.makefile(fake, mode, buffering)
@@ -286,7 +309,9 @@ class TestCounter(object):
         stream.close()
         assert (fake._makefile_refs, fake._io_refs) == (0, 5)
 
-    @pytest.mark.parametrize("odd", [None, 1.0, "1", mock.Mock(), object()], ids=lambda odd: type(odd).__name__)
+    @pytest.mark.parametrize(
+        "odd", [None, 1.0, "1", mock.Mock(), object()], ids=lambda odd: type(odd).__name__
+    )
     def test_makefile_refs_that_is_no_int_is_passed_over(self, impl, unix_pair, odd):
         fake = Counted(unix_pair[0], "_io_refs")
         fake._makefile_refs = odd
@@ -318,13 +343,17 @@ class TestCounter(object):
 
     @pytest.mark.parametrize("sock", [object(), None, 5, "sock", io.BytesIO()], ids=repr)
     @pytest.mark.parametrize("mode, buffering", [("rb", 0), ("rwb", None), ("r", None)])
-    def test_sock_without_a_counter_is_an_attribute_error_that_names_it(self, impl, sock, mode, buffering):
+    def test_sock_without_a_counter_is_an_attribute_error_that_names_it(
+        self, impl, sock, mode, buffering
+    ):
         with pytest.raises(AttributeError) as caught:
             impl.makefile(sock, mode, buffering)
         assert "_makefile_refs" in str(caught.value)
         assert type(sock).__name__ in str(caught.value)
 
-    def test_sock_with_a_makefile_refs_that_is_no_int_and_no_other_is_an_attribute_error(self, impl):
+    def test_sock_with_a_makefile_refs_that_is_no_int_and_no_other_is_an_attribute_error(
+        self, impl
+    ):
         class Odd(object):
             _makefile_refs = None
 
@@ -355,7 +384,9 @@ class TestCounter(object):
 
         with pytest.raises(AttributeError):
             any_impl.makefile(ReadOnly(), "rb")
-        if any_impl.name != "interpreter":  # which makes the stream first, and gives back what it never took
+        if (
+            any_impl.name != "interpreter"
+        ):  # which makes the stream first, and gives back what it never took
             settle()
             assert log == []
 
@@ -399,7 +430,11 @@ class TestFailedMakefile(object):
 
     @pytest.mark.parametrize("args, kwargs, error", FAILURES)
     def test_counter_is_back_while_the_error_is_handled(self, impl, unix_pair, args, kwargs, error):
-        fakes = [Counted(unix_pair[0], "_io_refs"), Counted(unix_pair[0], "_makefile_refs"), SSLCounted(unix_pair[0], "_makefile_refs")]
+        fakes = [
+            Counted(unix_pair[0], "_io_refs"),
+            Counted(unix_pair[0], "_makefile_refs"),
+            SSLCounted(unix_pair[0], "_makefile_refs"),
+        ]
         for fake in fakes:
             try:
                 impl.makefile(fake, *args, **kwargs)
@@ -407,12 +442,16 @@ class TestFailedMakefile(object):
                 assert fake.count == 0
             else:
                 raise AssertionError("it did not fail")
-            assert fake.log == []  # neither close() nor _decref_socketios(), which may do more than count
+            assert (
+                fake.log == []
+            )  # neither close() nor _decref_socketios(), which may do more than count
         collect()
         assert [(fake.count, fake.log) for fake in fakes] == [(0, [])] * 3
 
     @pytest.mark.parametrize("args, kwargs, error", FAILURES)
-    def test_counter_is_back_once_the_error_is_gone_and_other_files_are_counted_on(self, any_impl, unix_pair, args, kwargs, error):
+    def test_counter_is_back_once_the_error_is_gone_and_other_files_are_counted_on(
+        self, any_impl, unix_pair, args, kwargs, error
+    ):
         fake = Counted(unix_pair[0], "_io_refs")
         stream = any_impl.makefile(fake, "rb")
         with pytest.raises(error):
@@ -457,24 +496,50 @@ def open_pair(implementation, sock):
 class TestClosing(object):
     """The descriptor closes with the last of the socket and its files, whichever that is."""
 
-    @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=lambda order: "".join(map(str, order)))
-    def test_every_order_of_closing_a_socket_and_its_files_keeps_the_rest_working(self, any_impl, tcp_pair, order):
+    @pytest.mark.parametrize(
+        "order", list(itertools.permutations(range(4))), ids=lambda order: "".join(map(str, order))
+    )
+    def test_every_order_of_closing_a_socket_and_its_files_keeps_the_rest_working(
+        self, any_impl, tcp_pair, order
+    ):
         ours, peer = tcp_pair
         check_closing_order(ours.fileno(), ours, peer, [
             open_reader(any_impl, ours), open_writer(any_impl, ours), open_pair(any_impl, ours)
         ], order)
 
-    @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=lambda order: "".join(map(str, order)))
-    def test_every_order_of_closing_a_fake_and_its_files_keeps_the_rest_working(self, counted, order):
+    @pytest.mark.parametrize(
+        "order", list(itertools.permutations(range(4))), ids=lambda order: "".join(map(str, order))
+    )
+    def test_every_order_of_closing_a_fake_and_its_files_keeps_the_rest_working(
+        self, counted, order
+    ):
         implementation, fake, peer = counted
-        check_closing_order(fake.sock.fileno(), fake, peer, [
-            open_reader(implementation, fake), open_writer(implementation, fake), open_pair(implementation, fake)
-        ], order)
+        check_closing_order(
+            fake.sock.fileno(),
+            fake,
+            peer,
+            [
+                open_reader(implementation, fake),
+                open_writer(implementation, fake),
+                open_pair(implementation, fake),
+            ],
+            order,
+        )
 
-    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda order: "".join(map(str, order)))
-    def test_every_order_of_closing_a_tls_socket_and_its_files_keeps_the_rest_working(self, any_impl, tls_pair, order):
+    @pytest.mark.parametrize(
+        "order", list(itertools.permutations(range(3))), ids=lambda order: "".join(map(str, order))
+    )
+    def test_every_order_of_closing_a_tls_socket_and_its_files_keeps_the_rest_working(
+        self, any_impl, tls_pair, order
+    ):
         ours, peer, wire = tls_pair
-        check_closing_order(ours.fileno(), ours, peer, [open_reader(any_impl, ours), open_pair(any_impl, ours)], order)
+        check_closing_order(
+            ours.fileno(),
+            ours,
+            peer,
+            [open_reader(any_impl, ours), open_pair(any_impl, ours)],
+            order,
+        )
 
     @pytest.mark.parametrize("mode, buffering", STREAMS)
     def test_file_closed_first_leaves_the_socket_usable(self, any_impl, tcp_pair, mode, buffering):
@@ -552,7 +617,9 @@ class TestClosing(object):
                 st.tuples(st.just("open"), st.sampled_from(STREAMS)),
                 st.tuples(st.just("fail"), st.sampled_from(FAILURES)),
                 # PyPy finalises what is dropped when it likes.
-                st.tuples(st.sampled_from(["close", "again"] + ["drop"] * (not PYPY)), st.integers(0, 5)),
+                st.tuples(
+                    st.sampled_from(["close", "again"] + ["drop"] * (not PYPY)), st.integers(0, 5)
+                ),
                 st.tuples(st.just("close sock"), st.none()),
             ),
             max_size=15,
@@ -586,7 +653,9 @@ class TestClosing(object):
                 if step == "fail":
                     settle()
                 assert fake.count == len(streams)
-                assert (ours.fileno() != -1 if not PY2 else not is_closed(ours)) == (not sock_closed or bool(streams))
+                assert (ours.fileno() != -1 if not PY2 else not is_closed(ours)) == (
+                    not sock_closed or bool(streams)
+                )
         finally:
             for stream in streams:
                 stream.close()
@@ -620,7 +689,9 @@ def check_closing_order(descriptor, sock, peer, streams, order):
                 assert peer.recv(1) == b"w"
     try:
         assert peer.recv(1) == b""
-    except ssl.SSLError as error:  # 2.7 has no word for the end of a TLS connection without a goodbye
+    except (
+        ssl.SSLError
+    ) as error:  # 2.7 has no word for the end of a TLS connection without a goodbye
         assert "eof" in str(error)
 
 
@@ -643,7 +714,9 @@ class TestFailingClose(object):
         settle()
         assert fake.count == 0 and len(fake.log) == 1
 
-    def test_flush_of_a_subclass_that_fails_error_comes_out_and_the_reference_is_released(self, impl):
+    def test_flush_of_a_subclass_that_fails_error_comes_out_and_the_reference_is_released(
+        self, impl
+    ):
         class Failing(impl.SocketIO):
             def flush(self):
                 raise ZeroDivisionError("flush")
@@ -764,7 +837,9 @@ class TestOwnSocket(object):
         ours._decref_socketios()
 
     @pytest.mark.parametrize("name", ["_io_refs", "_closed", "_decref_socketios"])
-    def test_descriptor_that_shows_the_class_the_original_is_asked_by_the_instance(self, any_impl, closing, name):
+    def test_descriptor_that_shows_the_class_the_original_is_asked_by_the_instance(
+        self, any_impl, closing, name
+    ):
         log = []
 
         class TwoFaced(object):
@@ -785,7 +860,9 @@ class TestOwnSocket(object):
             assert log
         delattr(cls, name)
 
-    def test_slots_of_socket_socket_in_a_class_that_has_none_are_refused(self, c_impl):  # in Python, 3.10 itself crashes
+    def test_slots_of_socket_socket_in_a_class_that_has_none_are_refused(
+        self, c_impl
+    ):  # in Python, 3.10 itself crashes
         names = "_io_refs", "_closed", "_decref_socketios"
         borrowed = dict((name, vars(socket.socket)[name]) for name in names)
         cls = type("Borrowing", (_socket.socket,), dict(borrowed, __slots__=()))
@@ -801,7 +878,9 @@ class TestOwnSocket(object):
             junk.extend(tuple(range(len(order))) for _ in range(1000))
 
         key = OddKey("_decref_socketios", change)
-        before, after = type("Before", (), {"__slots__": (), key: 1}), type("After", (), {"__slots__": ()})
+        before, after = type("Before", (), {"__slots__": (), key: 1}), type(
+            "After", (), {"__slots__": ()}
+        )
         junk, cls = [], type("Sock", (_socket.socket, before), {"__slots__": ()})
         order, sock = cls.__mro__, cls()
         cls.changed = 1
@@ -809,12 +888,17 @@ class TestOwnSocket(object):
         c_impl.makefile(sock, "rb", 0).close()
         sock.close()
 
-    def test_way_of_setting_that_a_class_behind_the_c_socket_gets_later_is_taken(self, any_impl, closing):
+    def test_way_of_setting_that_a_class_behind_the_c_socket_gets_later_is_taken(
+        self, any_impl, closing
+    ):
         log, behind = [], type("Behind", (), {"__slots__": ()})
         cls = type("Sock", (socket.socket, behind), {"__slots__": ()})
         sock = closing(cls())
         self.settle_on(any_impl, sock)
-        behind.__setattr__ = lambda self, name, value: (log.append((name, value)), object.__setattr__(self, name, value))
+        behind.__setattr__ = lambda self, name, value: (
+            log.append((name, value)),
+            object.__setattr__(self, name, value),
+        )
         any_impl.makefile(sock, "rb").close()
         if "__setattr__" not in vars(_socket.socket):  # that comes first
             assert log == [("_io_refs", 1), ("_io_refs", 0)]
@@ -824,12 +908,18 @@ class TestOwnSocket(object):
 
     @pytest.mark.parametrize("makes", ["closure", "function of its module"])
     def test_count_down_replaced_before_the_import_is_called(self, c_impl, makes):
-        output = subprocess.check_output([sys.executable, "-c", REPLACED_SCRIPT, makes],
-                                         env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
+        output = subprocess.check_output(
+            [sys.executable, "-c", REPLACED_SCRIPT, makes],
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
+        )
         assert output.decode() == "1 0\n"
 
-    @pytest.mark.parametrize("count", [0, -1, 5, True, 2 ** 70, 1.5, "many", None], ids=str)
-    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning" if sys.version_info >= (3, 8) else "default")
+    @pytest.mark.parametrize("count", [0, -1, 5, True, 2**70, 1.5, "many", None], ids=str)
+    @pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+        if sys.version_info >= (3, 8)
+        else "default"
+    )
     def test_count_of_any_kind_is_counted_as_python_does(self, any_impl, unix_pair, count):
         sock, model = unix_pair
 
@@ -838,19 +928,26 @@ class TestOwnSocket(object):
 
         self.settle_on(any_impl, sock)
         streams = [any_impl.makefile(sock, "rb", 0)]
-        calls = [(lambda: streams.append(any_impl.makefile(sock, "rb", 0)), count_up), (streams[0].close, model._decref_socketios)]
+        calls = [
+            (lambda: streams.append(any_impl.makefile(sock, "rb", 0)), count_up),
+            (streams[0].close, model._decref_socketios),
+        ]
         for ours, python in calls:
             sock._io_refs = model._io_refs = count
             assert get_outcome(ours)[:2] == get_outcome(python)[:2]
             assert (sock._io_refs, type(sock._io_refs)) == (model._io_refs, type(model._io_refs))
         sock._io_refs = model._io_refs = 0
 
-    def test_last_file_of_a_closed_socket_closes_it_by_its_close(self, any_impl, unix_pair, monkeypatch):
+    def test_last_file_of_a_closed_socket_closes_it_by_its_close(
+        self, any_impl, unix_pair, monkeypatch
+    ):
         sock, close = unix_pair[0], socket.socket.close
         self.settle_on(any_impl, sock)
         log, streams = [], [any_impl.makefile(sock, "rb") for _ in range(2)]
         sock.close()
-        monkeypatch.setattr(socket.socket, "close", lambda self: (log.append(self._io_refs), close(self)))
+        monkeypatch.setattr(
+            socket.socket, "close", lambda self: (log.append(self._io_refs), close(self))
+        )
         for stream in streams:
             assert is_open(sock.fileno())
             stream.close()

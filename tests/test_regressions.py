@@ -22,9 +22,13 @@ PYPY = hasattr(sys, "pypy_version_info")
 WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket keeps its methods on the instance")
+@pytest.mark.skipif(
+    sys.version_info[0] == 2, reason="2.7's socket.socket keeps its methods on the instance"
+)
 @pytest.mark.parametrize("name", ["recv_into", "send"])
-def test_method_that_is_another_on_the_class_than_on_the_instance_is_the_instances(any_impl, closing, name):
+def test_method_that_is_another_on_the_class_than_on_the_instance_is_the_instances(
+    any_impl, closing, name
+):
     class TwoFaced(object):
         def __get__(self, instance, owner):
             return getattr(_socket.socket, name) if instance is None else lambda b: 3
@@ -42,7 +46,9 @@ def test_method_that_is_another_on_the_class_than_on_the_instance_is_the_instanc
     assert (raw.readinto(bytearray(9)) if name == "recv_into" else raw.write(b"plaintext")) == 3
 
 
-@pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7 clears a subclass's slots before a base can look at them")
+@pytest.mark.skipif(
+    sys.version_info[0] == 2, reason="2.7 clears a subclass's slots before a base can look at them"
+)
 def test_stream_whose_subclass_keeps_the_sock_is_closed_when_it_dies(any_impl):
     class Elsewhere(any_impl.SocketIO):
         __slots__ = ("_sock",)
@@ -109,7 +115,9 @@ def test_keywords_emptied_while_makefile_runs_are_still_its_own(impl):
             pass
 
     for i in range(50):
-        keywords.update(mode=["r"], buffering=1000 + i, encoding="utf-%d" % 8, errors="".join(["str", "ict"]))
+        keywords.update(
+            mode=["r"], buffering=1000 + i, encoding="utf-%d" % 8, errors="".join(["str", "ict"])
+        )
         impl.makefile(Emptying(), **keywords)
         [[None] * 2 for _ in range(1000)]  # takes the memory of what was let go
 
@@ -200,8 +208,11 @@ print(reference())
 
 # What a second one found.
 
+
 @pytest.mark.skipif(sys.version_info[0] == 2, reason="2.7's socket.socket counts nothing")
-def test_socket_of_the_interpreters_with_a_counter_of_27_is_counted_as_the_interpreter_does(any_impl, closing):
+def test_socket_of_the_interpreters_with_a_counter_of_27_is_counted_as_the_interpreter_does(
+    any_impl, closing
+):
     class ForBoth(socket.socket):
         _makefile_refs = 0
 
@@ -217,7 +228,9 @@ def test_socket_of_the_interpreters_with_a_counter_of_27_is_counted_as_the_inter
     assert (sock._io_refs, sock._makefile_refs, sock.fileno()) == (0, 0, -1)
 
 
-def test_stream_closed_after_its_class_was_uninstalled_leaves_the_socket_open(impl, closing, monkeypatch):
+def test_stream_closed_after_its_class_was_uninstalled_leaves_the_socket_open(
+    impl, closing, monkeypatch
+):
     class Plain(object):
         closed = False
 
@@ -253,7 +266,9 @@ class BufferReadyLater(object):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, LookupError])
-def test_what_a_buffer_in_python_code_raises_comes_out_and_nothing_is_sent(any_impl, closing, error):
+def test_what_a_buffer_in_python_code_raises_comes_out_and_nothing_is_sent(
+    any_impl, closing, error
+):
     ours, peer = map(closing, socket.socketpair())
     peer.setblocking(False)
     raw = any_impl.makefile(ours, "wb", 0)
@@ -275,12 +290,20 @@ class BrokenBuffer(object):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
 def test_buffer_in_python_code_that_would_block_is_as_one_that_send_raises(any_impl, unix_pair):
-    assert any_impl.makefile(unix_pair[0], "wb", 0).write(BrokenBuffer(OSError(errno.EAGAIN, "not yet"))) is None
+    assert (
+        any_impl.makefile(unix_pair[0], "wb", 0).write(
+            BrokenBuffer(OSError(errno.EAGAIN, "not yet"))
+        )
+        is None
+    )
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
-@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "not yet"), socket.timeout("late"), MemoryError(), TypeError()],
-                         ids=["would block", "timeout", "memory", "type"])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EAGAIN, "not yet"), socket.timeout("late"), MemoryError(), TypeError()],
+    ids=["would block", "timeout", "memory", "type"],
+)
 def test_buffer_in_python_code_that_raises_anything_cannot_be_read_into(any_impl, unix_pair, error):
     raw = any_impl.makefile(unix_pair[0], "rb", 0)
     with pytest.raises(TypeError, match="read-write"):
@@ -303,7 +326,10 @@ def test_key_whose_comparison_raises_is_as_the_interpreters_look_up_takes_it(any
     raw = any_impl.makefile(sock, "rb", 0)
     unix_pair[1].send(b"x")
     key.armed = True
-    expected, outcome = get_outcome(lambda: sock.recv_into(bytearray(0)))[:2], get_outcome(raw.readinto, bytearray(0))[:2]
+    expected, outcome = (
+        get_outcome(lambda: sock.recv_into(bytearray(0)))[:2],
+        get_outcome(raw.readinto, bytearray(0))[:2],
+    )
     key.armed = False
     raw.close()
     sock.close()
@@ -414,7 +440,10 @@ def test_send_of_a_fake_that_is_not_ready_is_not_replaced_by_its_sendall(any_imp
         any_impl.SocketIO(BeforeHandshake(), "w").write(b"secret")
 
 
-@pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2, reason="there is no such cache, or nobody looks at it")
+@pytest.mark.skipif(
+    not hasattr(sys, "_clear_type_cache") or PY2,
+    reason="there is no such cache, or nobody looks at it",
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_class_that_gets_the_version_of_another_is_not_taken_for_it(any_impl, closing):
     plain, peer = connect(socket.socket, closing)
@@ -453,7 +482,10 @@ def test_bases_that_change_while_they_are_searched_are_not_lost(any_impl, closin
     assert not key.armed
 
 
-@pytest.mark.skipif(not hasattr(sys, "_clear_type_cache") or PY2 or PYPY, reason="there is no such cache, or nobody looks at it")
+@pytest.mark.skipif(
+    not hasattr(sys, "_clear_type_cache") or PY2 or PYPY,
+    reason="there is no such cache, or nobody looks at it",
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
     class Key(object):
@@ -465,7 +497,11 @@ def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
         def __eq__(self, other):
             return Key.awake and other == "send"
 
-    odd = type("Odd", (_socket.socket,), {"__slots__": (), "_decref_socketios": lambda self: None, Key(): encrypt})
+    odd = type(
+        "Odd",
+        (_socket.socket,),
+        {"__slots__": (), "_decref_socketios": lambda self: None, Key(): encrypt},
+    )
     sock, peer = connect(odd, closing)
     raw = c_impl.SocketIO(sock, "w")
     for _ in range(5):
@@ -477,11 +513,17 @@ def test_key_that_begins_to_be_the_name_of_the_method_is_found(c_impl, closing):
     assert peer.recv(20) == b"<SECRET>"
 
 
-@pytest.mark.skipif("__getattribute__" in vars(_socket.socket), reason="the C socket's own way comes first")
+@pytest.mark.skipif(
+    "__getattribute__" in vars(_socket.socket), reason="the C socket's own way comes first"
+)
 @pytest.mark.parametrize("base", [socket.socket, _socket.socket], ids=["socket", "C socket"])
-def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(any_impl, closing, base):
+def test_way_of_look_up_that_a_class_behind_the_c_socket_gets_later_is_taken(
+    any_impl, closing, base
+):
     behind = type("Behind", (object,), {"__slots__": ()})
-    cls = type("Sock", (base, behind), {"__slots__": () if base is socket.socket else ("_io_refs",)})
+    cls = type(
+        "Sock", (base, behind), {"__slots__": () if base is socket.socket else ("_io_refs",)}
+    )
     sock, peer = connect(cls, closing)
     raw = any_impl.SocketIO(sock, "w")
     for _ in range(3):
@@ -505,7 +547,9 @@ def test_read_without_a_timeout_that_a_handler_gives_one_goes_on(any_impl, closi
         sending.get()
 
 
-def test_read_without_a_timeout_that_a_handler_gives_one_ends_with_it(c_impl, closing):  # the interpreter's own tries all the time
+def test_read_without_a_timeout_that_a_handler_gives_one_ends_with_it(
+    c_impl, closing
+):  # the interpreter's own tries all the time
     sock, peer = connect(socket.socket, closing)
     raw = c_impl.SocketIO(sock, "r")
     with alarm(once(lambda *args: sock.settimeout(0.2)), 0.1):
@@ -528,7 +572,12 @@ def test_what_a_signal_handler_changes_holds_for_the_write_that_ran_it(any_impl,
     previous = signal.signal(signal.SIGALRM, handler)
     try:
         # No bytecode in between, where the interpreter looks at signals.
-        list(map(functools.partial.__call__, [soon] + [functools.partial(raw.write, b"secret")] * 1000))
+        list(
+            map(
+                functools.partial.__call__,
+                [soon] + [functools.partial(raw.write, b"secret")] * 1000,
+            )
+        )
     finally:
         signal.signal(signal.SIGALRM, previous)
     received = peer.recv(10000)
@@ -565,7 +614,9 @@ def connect_tcp(closing, room=None):
 
 
 @pytest.mark.parametrize("timeout", [30, None])
-def test_error_of_a_write_that_sent_something_is_told_to_who_uses_the_socket_next(any_impl, closing, timeout):
+def test_error_of_a_write_that_sent_something_is_told_to_who_uses_the_socket_next(
+    any_impl, closing, timeout
+):
     ours, reset = connect_tcp(closing)
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "wb", 0)
@@ -582,8 +633,12 @@ def test_error_of_a_write_that_sent_something_is_told_to_who_uses_the_socket_nex
     assert caught.value.errno == errno.ECONNRESET
 
 
-@pytest.mark.parametrize("operation", [lambda raw: raw.write(b"more"), lambda raw: raw.read(1)], ids=["write", "read"])
-def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation(any_impl, closing, operation):
+@pytest.mark.parametrize(
+    "operation", [lambda raw: raw.write(b"more"), lambda raw: raw.read(1)], ids=["write", "read"]
+)
+def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operation(
+    any_impl, closing, operation
+):
     ours, reset = connect_tcp(closing, room=1)
     ours.setblocking(False)
     for _ in range(20):  # until the system has moved on as much as it will
@@ -592,7 +647,9 @@ def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operatio
                 ours.send(b"x" * 1000)
         time.sleep(0.005)
     ours.setblocking(True)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # room for a part, which goes no further
+    ours.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+    )  # room for a part, which goes no further
     raw = any_impl.makefile(ours, "rwb", 0)
     data = b"x" * 16000
     writer = Worker(raw.write, data)
@@ -630,9 +687,14 @@ def test_write_some_time_after_one_whose_time_was_up_waits_anew(any_impl, closin
     assert 0.2 < time.time() - start < 0.9
 
 
-@pytest.mark.skipif(PYPY or WITHOUT_GIL or not os.path.exists("/proc/self/status"), reason="told by a GIL, and by Linux")
+@pytest.mark.skipif(
+    PYPY or WITHOUT_GIL or not os.path.exists("/proc/self/status"),
+    reason="told by a GIL, and by Linux",
+)
 def test_child_does_not_hand_the_gil_over_to_threads_of_the_parent(c_impl):
-    assert run_script("""
+    assert (
+        run_script(
+            """
 import threading, time
 set_interval, long, short = getattr(sys, "setswitchinterval", None), 10, 0.005
 if set_interval is None:
@@ -669,4 +731,9 @@ if child == 0:
     os.write(1, str(count_switches() - before < 50).encode())
     os._exit(0)
 os.waitpid(child, 0)
-""", c_impl, options=["-W", "ignore"]) == "True"
+""",
+            c_impl,
+            options=["-W", "ignore"],
+        )
+        == "True"
+    )

@@ -2,6 +2,7 @@
 
 Every TLS test goes through a relay that keeps what is on the wire, both ways.
 """
+
 import array
 import ctypes
 import errno
@@ -38,7 +39,10 @@ class Relay(object):
         self.wire = bytearray()
         for each in self.client, self.server:
             each.settimeout(30)
-        self.workers = [harness.Worker(self.carry, inner, outer), harness.Worker(self.carry, outer, inner)]
+        self.workers = [
+            harness.Worker(self.carry, inner, outer),
+            harness.Worker(self.carry, outer, inner),
+        ]
         self.ends = [inner, outer]
 
     def carry(self, source, sink):
@@ -108,7 +112,9 @@ def assert_secret(relay):
     assert SECRET.upper() not in relay.wire
 
 
-def test_tls_stream_after_the_handshake_leaves_no_plaintext_on_the_wire(any_impl, relay, kind, closing):
+def test_tls_stream_after_the_handshake_leaves_no_plaintext_on_the_wire(
+    any_impl, relay, kind, closing
+):
     server, client = make_contexts()
     worker = harness.Worker(serve, relay, server, len(SECRET))
     tls = closing(client.wrap_socket(relay.client))
@@ -119,7 +125,9 @@ def test_tls_stream_after_the_handshake_leaves_no_plaintext_on_the_wire(any_impl
     assert_secret(relay)
 
 
-def test_tls_stream_made_before_the_handshake_leaves_no_plaintext_on_the_wire(any_impl, relay, kind, closing):
+def test_tls_stream_made_before_the_handshake_leaves_no_plaintext_on_the_wire(
+    any_impl, relay, kind, closing
+):
     server, client = make_contexts()
     worker = harness.Worker(serve, relay, server, len(SECRET))
     tls = closing(client.wrap_socket(relay.client, do_handshake_on_connect=False))
@@ -130,13 +138,19 @@ def test_tls_stream_made_before_the_handshake_leaves_no_plaintext_on_the_wire(an
     assert_secret(relay)
 
 
-def test_tls_stream_used_during_the_handshake_leaves_no_plaintext_on_the_wire(any_impl, relay, closing):
+def test_tls_stream_used_during_the_handshake_leaves_no_plaintext_on_the_wire(
+    any_impl, relay, closing
+):
     server, client = make_contexts()
     tls = closing(client.wrap_socket(relay.client, do_handshake_on_connect=False))
     tls.setblocking(False)
     raw = any_impl.makefile(tls, "rwb", 0)
     for _ in range(3):  # the server does not answer yet
-        for operation in (lambda: raw.write(SECRET)), (lambda: raw.read(10)), (lambda: raw.readinto(bytearray(10))):
+        for operation in (
+            (lambda: raw.write(SECRET)),
+            (lambda: raw.read(10)),
+            (lambda: raw.readinto(bytearray(10))),
+        ):
             try:
                 assert operation() == 0 and PY2  # its SSLSocket.send() says 0 for "not yet"
             except EnvironmentError as error:
@@ -154,7 +168,9 @@ def test_tls_stream_used_during_the_handshake_leaves_no_plaintext_on_the_wire(an
     assert_secret(relay)
 
 
-def test_tls_stream_with_a_timeout_that_passes_leaves_no_plaintext_on_the_wire(any_impl, relay, closing):
+def test_tls_stream_with_a_timeout_that_passes_leaves_no_plaintext_on_the_wire(
+    any_impl, relay, closing
+):
     server, client = make_contexts()
     worker = harness.Worker(serve, relay, server, 2 * len(SECRET))
     tls = closing(client.wrap_socket(relay.client))
@@ -172,7 +188,9 @@ def test_tls_stream_with_a_timeout_that_passes_leaves_no_plaintext_on_the_wire(a
 
 @pytest.mark.skipif(PY2, reason="a socket of 2.7 stays plain, and open, when it is wrapped")
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_plain_stream_after_its_socket_was_wrapped_neither_reads_nor_writes(any_impl, relay, buffering, closing):
+def test_plain_stream_after_its_socket_was_wrapped_neither_reads_nor_writes(
+    any_impl, relay, buffering, closing
+):
     server, client = make_contexts()
     plain = any_impl.makefile(relay.client, "rwb", buffering)
     worker = harness.Worker(serve, relay, server, len(SECRET))
@@ -213,7 +231,9 @@ def test_tls_stream_after_unwrap_does_what_the_socket_itself_does(any_impl, rela
     assert stream.write(SECRET) == len(SECRET)
     tls.unwrap()
     assert_secret(relay)
-    assert stream.write(b"no secret any more") == 18  # tls.send() is what sends it: in the clear, as the caller has asked
+    assert (
+        stream.write(b"no secret any more") == 18
+    )  # tls.send() is what sends it: in the clear, as the caller has asked
     assert worker.result() == b"no secret any more"
     stream.close()
 
@@ -242,7 +262,10 @@ def encrypting(sock, how):
             sock.settimeout(plain.gettimeout())
             sock.recv_into, sock.send = recv_into, send
         return sock, plain
-    members = {"recv_into": lambda self, *args: recv_into(*args), "send": lambda self, *args: send(*args)}
+    members = {
+        "recv_into": lambda self, *args: recv_into(*args),
+        "send": lambda self, *args: send(*args),
+    }
     if how == "subclass":
         if PY2:
             result = type("Encrypting", (socket.socket,), members)(_sock=sock._sock)
@@ -251,12 +274,19 @@ def encrypting(sock, how):
         else:
             result = type("Encrypting", (socket.socket,), members)(fileno=os.dup(sock.fileno()))
         return result, plain
-    members.update(_makefile_refs=0, _io_refs=0, _decref_socketios=lambda self: None, fileno=lambda self: sock.fileno())
+    members.update(
+        _makefile_refs=0,
+        _io_refs=0,
+        _decref_socketios=lambda self: None,
+        fileno=lambda self: sock.fileno(),
+    )
     return type("Fake", (object,), members)(), plain
 
 
 @pytest.mark.parametrize("how", ["subclass", "instance", "fake"])
-def test_socket_that_encrypts_in_its_methods_leaves_no_plaintext_on_the_wire(any_impl, relay, how, kind, closing):
+def test_socket_that_encrypts_in_its_methods_leaves_no_plaintext_on_the_wire(
+    any_impl, relay, how, kind, closing
+):
     sock, plain = encrypting(relay.client, how)
     if how != "fake":
         closing(sock)
@@ -279,7 +309,9 @@ def test_socket_that_encrypts_in_its_methods_leaves_no_plaintext_on_the_wire(any
     assert xor(SECRET) in relay.wire
 
 
-def test_methods_replaced_between_two_calls_count_from_the_next_one_on_the_wire(any_impl, relay, closing):
+def test_methods_replaced_between_two_calls_count_from_the_next_one_on_the_wire(
+    any_impl, relay, closing
+):
     sock, plain = encrypting(relay.client, "instance")
     closing(sock)
     encrypt = sock.send
@@ -309,25 +341,48 @@ def make_exporters():
         _fields_ = [("first", ctypes.c_int), ("second", ctypes.c_double)]
 
     found = [
-        ("bytearray", lambda: bytearray(9)), ("empty bytearray", lambda: bytearray()), ("bytes", lambda: b"123456789"),
-        ("empty bytes", lambda: b""), ("text", lambda: u"text"), ("None", lambda: None), ("int", lambda: 5), ("list", lambda: [1, 2]),
-        ("memoryview", lambda: memoryview(bytearray(9))), ("empty memoryview", lambda: memoryview(bytearray(9))[4:4]),
-        ("slice", lambda: memoryview(bytearray(20))[3:12]), ("read-only memoryview", lambda: memoryview(b"123456789")),
-        ("array of bytes", lambda: array.array("B", [1] * 9)), ("array of shorts", lambda: array.array("H", [1] * 9)),
-        ("array of doubles", lambda: array.array("d", [1.0] * 3)), ("empty array", lambda: array.array("d")),
-        ("ctypes array", lambda: (ctypes.c_char * 9)()), ("ctypes shorts", lambda: (ctypes.c_short * 4)()),
-        ("ctypes matrix", lambda: ((ctypes.c_int * 3) * 2)()), ("ctypes structure", Structure), ("ctypes int", lambda: ctypes.c_int(7)),
-        ("ctypes empty", lambda: (ctypes.c_char * 0)()), ("mmap", lambda: mmap.mmap(-1, 4096)),
-        ("read-only mmap", lambda: mmap.mmap(-1, 4096, access=mmap.ACCESS_READ))]
+        ("bytearray", lambda: bytearray(9)),
+        ("empty bytearray", lambda: bytearray()),
+        ("bytes", lambda: b"123456789"),
+        ("empty bytes", lambda: b""),
+        ("text", lambda: u"text"),
+        ("None", lambda: None),
+        ("int", lambda: 5),
+        ("list", lambda: [1, 2]),
+        ("memoryview", lambda: memoryview(bytearray(9))),
+        ("empty memoryview", lambda: memoryview(bytearray(9))[4:4]),
+        ("slice", lambda: memoryview(bytearray(20))[3:12]),
+        ("read-only memoryview", lambda: memoryview(b"123456789")),
+        ("array of bytes", lambda: array.array("B", [1] * 9)),
+        ("array of shorts", lambda: array.array("H", [1] * 9)),
+        ("array of doubles", lambda: array.array("d", [1.0] * 3)),
+        ("empty array", lambda: array.array("d")),
+        ("ctypes array", lambda: (ctypes.c_char * 9)()),
+        ("ctypes shorts", lambda: (ctypes.c_short * 4)()),
+        ("ctypes matrix", lambda: ((ctypes.c_int * 3) * 2)()),
+        ("ctypes structure", Structure),
+        ("ctypes int", lambda: ctypes.c_int(7)),
+        ("ctypes empty", lambda: (ctypes.c_char * 0)()),
+        ("mmap", lambda: mmap.mmap(-1, 4096)),
+        ("read-only mmap", lambda: mmap.mmap(-1, 4096, access=mmap.ACCESS_READ)),
+    ]
     if PY2:
-        found += [("buffer", lambda: buffer(b"123456789")), ("buffer of a bytearray", lambda: buffer(bytearray(9)))]  # noqa: F821
+        found += [
+            ("buffer", lambda: buffer(b"123456789")),
+            ("buffer of a bytearray", lambda: buffer(bytearray(9))),
+        ]  # noqa: F821
     else:
         found += [
-            ("every second", lambda: memoryview(bytearray(20))[::2]), ("backwards", lambda: memoryview(bytearray(20))[::-1]),
-            ("one, backwards", lambda: memoryview(bytearray(1))[::-1]), ("matrix", lambda: memoryview(bytearray(12)).cast("B", (3, 4))), ("doubles", lambda: memoryview(bytearray(16)).cast("d")),
-            ("no dimensions", lambda: memoryview(bytearray(1)).cast("B", ())), ("released", make_released),
+            ("every second", lambda: memoryview(bytearray(20))[::2]),
+            ("backwards", lambda: memoryview(bytearray(20))[::-1]),
+            ("one, backwards", lambda: memoryview(bytearray(1))[::-1]),
+            ("matrix", lambda: memoryview(bytearray(12)).cast("B", (3, 4))),
+            ("doubles", lambda: memoryview(bytearray(16)).cast("d")),
+            ("no dimensions", lambda: memoryview(bytearray(1)).cast("B", ())),
+            ("released", make_released),
             ("of bools", lambda: memoryview(bytearray(4)).cast("?")),
-            ("matrix, cut", lambda: memoryview(bytearray(12)).cast("B", (3, 4))[1:])]
+            ("matrix, cut", lambda: memoryview(bytearray(12)).cast("B", (3, 4))[1:]),
+        ]
     try:
         import _testbuffer as tb
     except ImportError:
@@ -336,13 +391,29 @@ def make_exporters():
     return found + [
         ("ndarray", lambda: tb.ndarray(items, shape=[12], flags=tb.ND_WRITABLE)),
         ("read-only ndarray", lambda: tb.ndarray(items, shape=[12])),
-        ("ndarray of shorts", lambda: tb.ndarray(items, shape=[12], format="H", flags=tb.ND_WRITABLE)),
-        ("Fortran ndarray", lambda: tb.ndarray(items, shape=[3, 4], flags=tb.ND_WRITABLE | tb.ND_FORTRAN)),
+        (
+            "ndarray of shorts",
+            lambda: tb.ndarray(items, shape=[12], format="H", flags=tb.ND_WRITABLE),
+        ),
+        (
+            "Fortran ndarray",
+            lambda: tb.ndarray(items, shape=[3, 4], flags=tb.ND_WRITABLE | tb.ND_FORTRAN),
+        ),
         ("C matrix", lambda: tb.ndarray(items, shape=[3, 4], flags=tb.ND_WRITABLE)),
-        ("strided ndarray", lambda: tb.ndarray(items, shape=[6], strides=[2], flags=tb.ND_WRITABLE)),
-        ("negative strides", lambda: tb.ndarray(items, shape=[6], strides=[-2], offset=10, flags=tb.ND_WRITABLE)),
-        ("indirect ndarray", lambda: tb.ndarray(items, shape=[3, 4], flags=tb.ND_WRITABLE | tb.ND_PIL)),
-        ("no dimensions, ndarray", lambda: tb.ndarray(7, shape=[], flags=tb.ND_WRITABLE))]
+        (
+            "strided ndarray",
+            lambda: tb.ndarray(items, shape=[6], strides=[2], flags=tb.ND_WRITABLE),
+        ),
+        (
+            "negative strides",
+            lambda: tb.ndarray(items, shape=[6], strides=[-2], offset=10, flags=tb.ND_WRITABLE),
+        ),
+        (
+            "indirect ndarray",
+            lambda: tb.ndarray(items, shape=[3, 4], flags=tb.ND_WRITABLE | tb.ND_PIL),
+        ),
+        ("no dimensions, ndarray", lambda: tb.ndarray(7, shape=[], flags=tb.ND_WRITABLE)),
+    ]
 
 
 def make_released():
@@ -367,7 +438,11 @@ def content(exporter):
     try:
         return bytearray(memoryview(exporter).tobytes())
     except Exception:
-        return bytearray(repr(exporter).encode()) if not isinstance(exporter, array.array) else bytearray(exporter.tostring())
+        return (
+            bytearray(repr(exporter).encode())
+            if not isinstance(exporter, array.array)
+            else bytearray(exporter.tostring())
+        )
 
 
 @pytest.mark.parametrize("make", [make for name, make in EXPORTERS], ids=ids)
@@ -384,9 +459,13 @@ def test_readinto_any_exporter_is_what_recv_into_does(any_impl, make, timeout, c
         peer.close()
         ours.settimeout(30)
         rest = b"".join(iter(lambda: ours.recv(1000), b""))
-        results.append((result, content(exporter) if " at 0x" not in repr(exporter) else None, rest))
+        results.append(
+            (result, content(exporter) if " at 0x" not in repr(exporter) else None, rest)
+        )
         raw.close()
-    if any_impl.name == "c" and results[0][0] == 0 and results[1][0] == 0:  # 2.7 and some others have no call for no room
+    if (
+        any_impl.name == "c" and results[0][0] == 0 and results[1][0] == 0
+    ):  # 2.7 and some others have no call for no room
         assert results[0][2] == results[1][2]
     assert results[0] == results[1]
 
@@ -420,7 +499,9 @@ def test_readinto_a_slice_touches_nothing_around_it(any_impl, size, closing):
 
 @pytest.mark.skipif(harness.PYPY, reason="PyPy resizes a bytearray whoever uses it")
 @pytest.mark.parametrize("timeout", [None, 30], ids=["blocking", "timeout"])
-def test_buffer_in_use_by_a_blocked_call_can_be_neither_resized_nor_released(any_impl, timeout, closing):
+def test_buffer_in_use_by_a_blocked_call_can_be_neither_resized_nor_released(
+    any_impl, timeout, closing
+):
     ours, peer = map(closing, harness.unix_pair())
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
@@ -450,7 +531,9 @@ def test_buffer_in_use_by_a_blocked_call_can_be_neither_resized_nor_released(any
 @pytest.mark.parametrize("nbytes", [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 4096, 2 ** 32 + 4096])
 def test_buffer_longer_than_two_gigabytes_is_read_and_written(any_impl, nbytes, closing):
     if PY2:
-        pytest.skip("2.7's sockets and memoryviews take no mmap, and nothing else is that long for free")
+        pytest.skip(
+            "2.7's sockets and memoryviews take no mmap, and nothing else is that long for free"
+        )
     if harness.PYPY:
         pytest.skip("ten seconds each time, for integers that have no limit there")
     try:
@@ -478,14 +561,40 @@ def test_buffer_longer_than_two_gigabytes_is_read_and_written(any_impl, nbytes, 
 
 # -- integers
 
-LIMITS = [0, 1, -1, 2 ** 15, 2 ** 31 - 1, -2 ** 31, sys.maxsize, sys.maxsize - 1, sys.maxsize - 32, sys.maxsize - 33, sys.maxsize - 64,
-          -sys.maxsize, -sys.maxsize - 1, sys.maxsize + 1, 2 ** 64 - 1, 2 ** 64, -2 ** 64, 2 ** 200]
+LIMITS = [
+    0,
+    1,
+    -1,
+    2**15,
+    2**31 - 1,
+    -(2**31),
+    sys.maxsize,
+    sys.maxsize - 1,
+    sys.maxsize - 32,
+    sys.maxsize - 33,
+    sys.maxsize - 64,
+    -sys.maxsize,
+    -sys.maxsize - 1,
+    sys.maxsize + 1,
+    2**64 - 1,
+    2**64,
+    -(2**64),
+    2**200,
+]
 
 
-@pytest.mark.parametrize("method, number", [
-    (method, number) for method in ["read", "readline", "readlines", "truncate", "seek"] for number in LIMITS
-    if (method, number) != ("read", 2 ** 31 - 1)])  # which takes the memory, and seconds
-def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(impl, method, number, closing):
+@pytest.mark.parametrize(
+    "method, number",
+    [
+        (method, number)
+        for method in ["read", "readline", "readlines", "truncate", "seek"]
+        for number in LIMITS
+        if (method, number) != ("read", 2**31 - 1)
+    ],
+)  # which takes the memory, and seconds
+def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(
+    impl, method, number, closing
+):
     results = []
     for implementation in impl, (INTERPRETER or OURS)[-1]:
         ours, peer = map(closing, harness.unix_pair())
@@ -498,7 +607,10 @@ def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(
             results.append(type(error))
         raw.close()
     if method == "read" and abs(number) >= sys.maxsize - 64:
-        assert {result for result in results if isinstance(result, type)} <= {MemoryError, OverflowError}
+        assert {result for result in results if isinstance(result, type)} <= {
+            MemoryError,
+            OverflowError,
+        }
     else:
         assert results[0] == results[1]
 
@@ -513,7 +625,9 @@ def test_buffering_at_its_limit_does_what_it_does_to_the_interpreters(impl, numb
                 results.append(type(stream) if number else "raw")
         except Exception as error:
             results.append(type(error))
-        if implementation is impl or not harness.PYPY:  # whose own counter comes back with the traceback, some time
+        if (
+            implementation is impl or not harness.PYPY
+        ):  # whose own counter comes back with the traceback, some time
             assert harness.read_counter(ours) in (0, None)
     assert results[0] == results[1]
 
@@ -531,8 +645,12 @@ def test_timeout_near_zero_lets_what_is_ready_through(any_impl, timeout, closing
     raw.close()
 
 
-@pytest.mark.parametrize("timeout", [2 ** 31 / 1000.0, 2 ** 31 / 1000.0 + 1, 2.0 ** 32, 9e9, 1e300, float("inf"), float("nan")])
-def test_timeout_whose_milliseconds_overflow_an_int_does_not_end_early(c_impl, timeout, closing):  # the interpreter's own may
+@pytest.mark.parametrize(
+    "timeout", [2**31 / 1000.0, 2**31 / 1000.0 + 1, 2.0**32, 9e9, 1e300, float("inf"), float("nan")]
+)
+def test_timeout_whose_milliseconds_overflow_an_int_does_not_end_early(
+    c_impl, timeout, closing
+):  # the interpreter's own may
     ours, peer = map(closing, harness.unix_pair())
     try:
         ours.settimeout(timeout)

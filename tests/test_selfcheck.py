@@ -75,7 +75,9 @@ def run(implementation, *args):
     paths = [os.path.dirname(os.path.dirname(package)), os.environ.get("PYTHONPATH")]
     environ = dict(os.environ, BACKPORTS_MAKEFILE_IMPLEMENTATION=implementation,
                    PYTHONPATH=os.pathsep.join(path for path in paths if path))
-    process = subprocess.Popen([sys.executable] + list(args), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable] + list(args), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     killer = threading.Timer(60, process.kill)
     killer.start()
     out, err = process.communicate()
@@ -90,15 +92,21 @@ def test_selfcheck_healthy_prints_table_and_exits_0(impl):
     assert status == 0, out
     lines = out.splitlines()
     folder = os.path.dirname(os.path.realpath(backports.makefile.__file__))
-    assert "implementation %s" % impl.name in lines[0] and "%d.%d" % sys.version_info[:2] in lines[0]
+    assert (
+        "implementation %s" % impl.name in lines[0] and "%d.%d" % sys.version_info[:2] in lines[0]
+    )
     assert "from %s, " % folder in lines[0]
     assert "1.20x means 1.2 times as fast as " in out
     shapes = ["rb", "rb unbuffered", "wb", "wb unbuffered", "rwb", "rwb unbuffered", "r", "w", "rw"]
     table = [line for line in lines if line[:16].strip() in shapes]
     assert [line[:16].strip() for line in table] == shapes
-    assert all(line.count(" ok ") == 4 and line.count("x ") == 4 for line in (line + " " for line in table))
+    assert all(
+        line.count(" ok ") == 4 and line.count("x ") == 4 for line in (line + " " for line in table)
+    )
     assert "NOT OK" not in out and "WRONG" not in out
-    assert lines[-1].startswith("All 36 kinds of stream carried every byte and left no socket open, in ")
+    assert lines[-1].startswith(
+        "All 36 kinds of stream carried every byte and left no socket open, in "
+    )
 
 
 def test_selfcheck_json_tells_every_stream_and_the_main_ratios(impl):
@@ -106,16 +114,32 @@ def test_selfcheck_json_tells_every_stream_and_the_main_ratios(impl):
     assert status == 0, out
     report = json.loads(out)
     assert report["ok"] is True and report["faults"] == []
-    assert report["implementation"] == impl.name and report["version"] == backports.makefile.__version__
-    kinds = set((row["mode"], row["buffering"], row["fake"], bool(row["timeout"])) for row in report["streams"])
-    wanted = set((mode, buffering, fake, timeout)
-                 for mode in ("rb", "wb", "rwb", "r", "w", "rw") for buffering in (None, 0)
-                 if buffering is None or "b" in mode for fake in (False, True) for timeout in (False, True))
+    assert (
+        report["implementation"] == impl.name
+        and report["version"] == backports.makefile.__version__
+    )
+    kinds = set(
+        (row["mode"], row["buffering"], row["fake"], bool(row["timeout"]))
+        for row in report["streams"]
+    )
+    wanted = set(
+        (mode, buffering, fake, timeout)
+        for mode in ("rb", "wb", "rwb", "r", "w", "rw")
+        for buffering in (None, 0)
+        if buffering is None or "b" in mode
+        for fake in (False, True)
+        for timeout in (False, True)
+    )
     assert kinds == wanted and len(report["streams"]) == len(wanted)
     for row in report["streams"] + report["work"]:
         assert row["ours_s"] > 0 and row["own_s"] > 0
         assert row["ratio"] == pytest.approx(row["own_s"] / row["ours_s"])
-    assert [row["what"].split()[0] for row in report["work"]] == ["raw", 'makefile("rb")', "readline", "read"]
+    assert [row["what"].split()[0] for row in report["work"]] == [
+        "raw",
+        'makefile("rb")',
+        "readline",
+        "read",
+    ]
     assert all(row["ok"] for row in report["streams"])
     assert report["seconds"] < 60  # a gross hang only: machines differ
 
@@ -149,7 +173,9 @@ check.EXCHANGES = [("HTTP", (check.HTTPPeer, exchange_http, "latin-1", ""))]
 """
 
 
-@pytest.mark.parametrize("change", [ANOTHER_FILE, CLOSE_LATER, SLOW], ids=["another_file", "close_later", "slow"])
+@pytest.mark.parametrize(
+    "change", [ANOTHER_FILE, CLOSE_LATER, SLOW], ids=["another_file", "close_later", "slow"]
+)
 def test_selfcheck_healthy_on_a_machine_of_its_own_kind_exits_0(impl, change):
     """Other files may be opened, a socket may be closed a little later, and all may be slow."""
     status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", change))
@@ -168,36 +194,59 @@ def test_selfcheck_that_hides_another_copy_names_it(tmp_path):
     hidden = tmp_path / "backports" / "makefile"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text(u"")
-    status, out = run("python", "-c", SABOTAGED.replace("{sabotage}", "sys.path.append(%r)" % str(tmp_path)))
+    status, out = run(
+        "python", "-c", SABOTAGED.replace("{sabotage}", "sys.path.append(%r)" % str(tmp_path))
+    )
     assert status == 0, out
-    assert out.splitlines()[1].startswith("This hides the package in %s: " % os.path.realpath(str(hidden)))
+    assert out.splitlines()[1].startswith(
+        "This hides the package in %s: " % os.path.realpath(str(hidden))
+    )
 
 
 def test_selfcheck_help_says_what_the_ratio_is_over():
-    out = subprocess.check_output([sys.executable, "-m", "backports.makefile", "--help"]).decode("ascii")
+    out = subprocess.check_output([sys.executable, "-m", "backports.makefile", "--help"]).decode(
+        "ascii"
+    )
     own = "socket._fileobject" if sys.version_info[0] == 2 else "the interpreter's own makefile"
     assert "1.20x means" in out and own in " ".join(out.split())
 
 
 def test_selfcheck_unknown_option_exits_2_with_usage():
-    process = subprocess.Popen([sys.executable, "-m", "backports.makefile", "--nonsense"], cwd=os.getcwd(),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backports.makefile", "--nonsense"],
+        cwd=os.getcwd(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     err = process.communicate()[1]
     assert process.returncode == 2 and b"usage: python -m backports.makefile" in err
 
 
-@pytest.mark.parametrize("sabotage, sentence", [
-    (LOSE_A_BYTE, "fake socket"),
-    (CHANGE_A_BYTE, "and they differ from byte "),
-    (RAISE, "RuntimeError: sabotaged"),
-    (SAY_NOTHING_CAME, "None"),
-    (NEVER_RETURN, "no end after "),
-    (LEAK_A_SOCKET, "1 socket is left open"),
-    (KEEP_THE_REFERENCE, "left open"),
-    (DENY_THE_IMPLEMENTATION, "implementation: "),
-    (GIVE_ANOTHER_STREAM, "makefile gave a BytesIO"),
-], ids=["lose_a_byte", "change_a_byte", "raise", "say_nothing_came", "never_return", "leak_a_socket",
-        "keep_the_reference", "deny_the_implementation", "give_another_stream"])
+@pytest.mark.parametrize(
+    "sabotage, sentence",
+    [
+        (LOSE_A_BYTE, "fake socket"),
+        (CHANGE_A_BYTE, "and they differ from byte "),
+        (RAISE, "RuntimeError: sabotaged"),
+        (SAY_NOTHING_CAME, "None"),
+        (NEVER_RETURN, "no end after "),
+        (LEAK_A_SOCKET, "1 socket is left open"),
+        (KEEP_THE_REFERENCE, "left open"),
+        (DENY_THE_IMPLEMENTATION, "implementation: "),
+        (GIVE_ANOTHER_STREAM, "makefile gave a BytesIO"),
+    ],
+    ids=[
+        "lose_a_byte",
+        "change_a_byte",
+        "raise",
+        "say_nothing_came",
+        "never_return",
+        "leak_a_socket",
+        "keep_the_reference",
+        "deny_the_implementation",
+        "give_another_stream",
+    ],
+)
 def test_selfcheck_sabotaged_exits_1_with_a_sentence(impl, sabotage, sentence):
     script = SABOTAGED.replace("{sabotage}", sabotage)
     status, out = run(impl.name, "-c", script)
@@ -211,11 +260,24 @@ def test_selfcheck_json_sabotaged_exits_1_with_the_faults(impl):
     status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", RAISE), "--json")
     report = json.loads(out)
     assert status == 1 and report["ok"] is False
-    assert all("RuntimeError: sabotaged" in fault for fault in report["faults"]) and report["faults"]
-    assert [row["ok"] for row in report["streams"]] == [True, True, False, False, None, None, None, None]
+    assert (
+        all("RuntimeError: sabotaged" in fault for fault in report["faults"]) and report["faults"]
+    )
+    assert [row["ok"] for row in report["streams"]] == [
+        True,
+        True,
+        False,
+        False,
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
-@pytest.mark.skipif(not hasattr(socket, "SocketIO"), reason="2.7 counts no file objects on a socket")
+@pytest.mark.skipif(
+    not hasattr(socket, "SocketIO"), reason="2.7 counts no file objects on a socket"
+)
 def test_selfcheck_reference_never_given_back_to_a_real_socket_exits_1(impl):
     keep = """
 class Keeper(socket.socket):
@@ -244,7 +306,9 @@ _fallback.SocketIO.write = lambda self, data: original(self, bytes(bytearray(dat
 
 
 def test_selfcheck_installed_for_the_whole_process_still_measures_the_own(impl):
-    install = "makefile.install(); check.MAIN_WORK = [('own', lambda listener: check.expect_own(listener))]\n" \
-              "check.expect_own = lambda listener: (1.0, 2.0) if socket.socket.makefile is not makefile.backport_makefile else 0"
+    install = (
+        "makefile.install(); check.MAIN_WORK = [('own', lambda listener: check.expect_own(listener))]\n"
+        "check.expect_own = lambda listener: (1.0, 2.0) if socket.socket.makefile is not makefile.backport_makefile else 0"
+    )
     status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", install))
     assert status == 0 and "2.00x" in out

@@ -1,4 +1,5 @@
 """Signals: handlers that do nothing, that raise and that close, while streams wait or carry; the short form of stress/signals.py."""
+
 import ctypes
 import errno
 import functools
@@ -15,7 +16,9 @@ import signals
 from running import watchdog  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer") or harness.SOCKET_CALLS is None, reason="no interval timers, or no /proc, here")
+    not hasattr(signal, "setitimer") or harness.SOCKET_CALLS is None,
+    reason="no interval timers, or no /proc, here",
+)
 
 PY2 = harness.PY2
 
@@ -109,7 +112,9 @@ def test_read_when_handler_raises_loses_nothing(any_impl, pair, timeout, interru
 
 
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_write_when_handler_raises_before_progress_sends_nothing(any_impl, pair, timeout, interrupting, buffering):
+def test_write_when_handler_raises_before_progress_sends_nothing(
+    any_impl, pair, timeout, interrupting, buffering
+):
     ours, peer = pair
     fill(ours)
     ours.settimeout(timeout)
@@ -127,7 +132,9 @@ def test_write_when_handler_raises_before_progress_sends_nothing(any_impl, pair,
 
 
 @pytest.mark.direct_path
-def test_write_when_signal_comes_after_progress_tells_how_much_went_out(c_impl, pair, timeout, interrupting):
+def test_write_when_signal_comes_after_progress_tells_how_much_went_out(
+    c_impl, pair, timeout, interrupting
+):
     ours, peer = pair
     ours.settimeout(timeout)
     raw = c_impl.makefile(ours, "wb", 0)
@@ -140,7 +147,9 @@ def test_write_when_signal_comes_after_progress_tells_how_much_went_out(c_impl, 
     assert drain(peer) == b"x" * results[0]
 
 
-def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(c_impl, pair, timeout, interrupting):
+def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(
+    c_impl, pair, timeout, interrupting
+):
     ours, peer = pair
     ours.settimeout(timeout)
     message = os.urandom(1000003)
@@ -153,14 +162,18 @@ def test_flush_when_handlers_raise_after_progress_sends_each_byte_once(c_impl, p
             stream.flush()
         worker.result()
         received += drain(peer)
-    reader = harness.Worker(lambda: peer.setblocking(True) or b"".join(iter(lambda: peer.recv(65536), b"")))
+    reader = harness.Worker(
+        lambda: peer.setblocking(True) or b"".join(iter(lambda: peer.recv(65536), b""))
+    )
     stream.flush()
     ours.shutdown(socket.SHUT_WR)
     assert received + reader.result() == message
 
 
 @pytest.mark.direct_path
-def test_read_when_signal_comes_just_before_its_wait_does_not_wait(any_impl, pair, timeout, watchdog):
+def test_read_when_signal_comes_just_before_its_wait_does_not_wait(
+    any_impl, pair, timeout, watchdog
+):
     ours, peer = pair
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
@@ -189,10 +202,14 @@ def test_loop_in_c_over_ready_reads_when_signal_comes_ends_soon(any_impl, pair):
             list(io.BufferedReader(raw, size))
     finally:
         signal.signal(signal.SIGUSR1, old)
-    assert len(drain(ours)) >= (100 - 33) * size  # the interpreter looks after at most so many reads
+    assert (
+        len(drain(ours)) >= (100 - 33) * size
+    )  # the interpreter looks after at most so many reads
 
 
-def test_read_when_handler_closes_everything_is_a_bad_descriptor(any_impl, pair, timeout, interrupting):
+def test_read_when_handler_closes_everything_is_a_bad_descriptor(
+    any_impl, pair, timeout, interrupting
+):
     ours, peer = pair
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
@@ -200,7 +217,9 @@ def test_read_when_handler_closes_everything_is_a_bad_descriptor(any_impl, pair,
     def close(signum, frame):
         raw.close()
         ours.close()
-        if PY2:  # the C socket is held by the call that waits, so it is open: something has to end that
+        if (
+            PY2
+        ):  # the C socket is held by the call that waits, so it is open: something has to end that
             peer.sendall(b"end")
 
     interrupting(close)
@@ -213,7 +232,9 @@ def test_read_when_handler_closes_everything_is_a_bad_descriptor(any_impl, pair,
     assert harness.is_closed(ours)
 
 
-def test_read_when_handler_reads_from_the_same_stream_gives_each_its_bytes(any_impl, pair, timeout, interrupting):
+def test_read_when_handler_reads_from_the_same_stream_gives_each_its_bytes(
+    any_impl, pair, timeout, interrupting
+):
     ours, peer = pair
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
@@ -228,7 +249,9 @@ def test_read_when_handler_reads_from_the_same_stream_gives_each_its_bytes(any_i
     assert (raw.read(5), seen) == (b"outer", [b"inner"])
 
 
-def test_buffered_read_when_handler_reads_from_the_same_stream_is_refused(any_impl, pair, timeout, interrupting):
+def test_buffered_read_when_handler_reads_from_the_same_stream_is_refused(
+    any_impl, pair, timeout, interrupting
+):
     ours, peer = pair
     ours.settimeout(timeout)
     stream = any_impl.makefile(ours, "rb")
@@ -241,7 +264,9 @@ def test_buffered_read_when_handler_reads_from_the_same_stream_is_refused(any_im
 
 @pytest.mark.parametrize("mode", ["rb", "wb"])
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_blocked_call_when_ctrl_c_is_pressed_is_interrupted(any_impl, pair, timeout, interrupting, mode, buffering):
+def test_blocked_call_when_ctrl_c_is_pressed_is_interrupted(
+    any_impl, pair, timeout, interrupting, mode, buffering
+):
     ours, peer = pair
     ours.settimeout(timeout)
     stream = any_impl.makefile(ours, mode, buffering)
@@ -261,7 +286,9 @@ def test_blocked_call_when_ctrl_c_is_pressed_is_interrupted(any_impl, pair, time
         assert error.errno == errno.EPIPE
 
 
-def test_blocked_calls_in_other_threads_when_signals_come_are_not_disturbed(any_impl, pair, timeout):
+def test_blocked_calls_in_other_threads_when_signals_come_are_not_disturbed(
+    any_impl, pair, timeout
+):
     ours, peer = pair
     ours.settimeout(timeout)
     stream = any_impl.makefile(ours, "rb")
@@ -293,7 +320,9 @@ class Coming(object):
 
     def start(self):
         if self.signum == signal.SIGALRM:
-            signal.setitimer(signal.ITIMER_REAL, 0.005)  # it comes even while other threads have to wait for the GIL
+            signal.setitimer(
+                signal.ITIMER_REAL, 0.005
+            )  # it comes even while other threads have to wait for the GIL
         else:
             threading.Timer(0.005, self.send).start()
 
@@ -310,13 +339,17 @@ def coming():
         signal.signal(each.signum, each.old)
 
 
-def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handler_raises(any_impl, pair, timeout, coming):
+def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handler_raises(
+    any_impl, pair, timeout, coming
+):
     ours, peer = pair
     fill(peer)
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
     interrupt = coming(signal.SIGALRM)
-    ending = harness.Worker(lambda: interrupt.handled.wait(5) or peer.close())  # or it would wait for more for ever
+    ending = harness.Worker(
+        lambda: interrupt.handled.wait(5) or peer.close()
+    )  # or it would wait for more for ever
     with pytest.raises(signals.Interrupt):
         interrupt.start()
         raw.readline()  # by single bytes: that takes longer than the signal
@@ -327,7 +360,9 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
 @pytest.mark.skipif(harness.PYPY, reason="PyPy runs handlers some time")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(impl, pair, buffering, coming, signum):
+def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(
+    impl, pair, buffering, coming, signum
+):
     # The interpreter's own may look at signals, begin to wait, and not see the one that came in between.
     ours, peer = pair
     ours.settimeout(60)
@@ -361,19 +396,31 @@ def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(i
 
 # -- the short form of the stress program
 
+
 @pytest.mark.parametrize("kind", ["raw", "buffered", "text"])
-def test_carrying_when_a_timer_interrupts_every_millisecond_keeps_every_byte(any_impl, kind, timeout):
+def test_carrying_when_a_timer_interrupts_every_millisecond_keeps_every_byte(
+    any_impl, kind, timeout
+):
     assert signals.carry(any_impl, kind, 1 << 20, timeout, pause=0.0002) > 0
 
 
-@pytest.mark.parametrize("carry_exactly", [signals.read_exactly, signals.write_exactly, signals.flush_exactly])
+@pytest.mark.parametrize(
+    "carry_exactly", [signals.read_exactly, signals.write_exactly, signals.flush_exactly]
+)
 def test_carrying_when_handlers_raise_accounts_for_every_byte(c_impl, carry_exactly, timeout):
-    assert carry_exactly(c_impl, 10000 if carry_exactly is signals.read_exactly else 100003, timeout) > 10
+    assert (
+        carry_exactly(c_impl, 10000 if carry_exactly is signals.read_exactly else 100003, timeout)
+        > 10
+    )
 
 
-@pytest.mark.skipif(harness.PYPY, reason="PyPy's own socket methods begin a timeout anew after each signal")
+@pytest.mark.skipif(
+    harness.PYPY, reason="PyPy's own socket methods begin a timeout anew after each signal"
+)
 def test_timeout_when_a_timer_interrupts_every_millisecond_comes_in_time(any_impl):
     lateness = [signals.measure_lateness(any_impl, 0.05) for _ in range(3)]
-    assert min(sum(lateness, [])) >= (-0.02 if PY2 else 0)  # 2.7's clock is one that is set now and then
+    assert min(sum(lateness, [])) >= (
+        -0.02 if PY2 else 0
+    )  # 2.7's clock is one that is set now and then
     # A busy machine may be late; one that always is keeps no deadline.
     assert min(max(pair) for pair in lateness) < 0.05

@@ -34,7 +34,9 @@ NOT_WRITABLE = "File or stream is not writable."
 POISONED = "cannot read from timed out object"
 PYPY = platform.python_implementation() == "PyPy"
 if PYPY:  # whose io ends these without the full stop
-    CLOSED_FILE, NOT_READABLE, NOT_WRITABLE = [text.rstrip(".") for text in (CLOSED_FILE, NOT_READABLE, NOT_WRITABLE)]
+    CLOSED_FILE, NOT_READABLE, NOT_WRITABLE = [
+        text.rstrip(".") for text in (CLOSED_FILE, NOT_READABLE, NOT_WRITABLE)
+    ]
 # The stdlib's socket class that takes part in the reference protocol by itself and may be subclassed with a __dict__.
 BaseSocket = socket._socket.socket if PY2 else socket.socket
 
@@ -80,7 +82,10 @@ def test_init_with_one_of_the_six_modes_sets_every_attribute(any_impl, mode):
     assert raw.closed is False
 
 
-@pytest.mark.parametrize("mode", ["", "b", "wr", "br", "bw", "rbw", "rr", "R", "x", "r+", "rt", "rwbb", None, 5, ["r"], 2.5])
+@pytest.mark.parametrize(
+    "mode",
+    ["", "b", "wr", "br", "bw", "rbw", "rr", "R", "x", "r+", "rt", "rwbb", None, 5, ["r"], 2.5],
+)
 def test_init_with_another_mode_refused_with_its_repr(any_impl, mode):
     sock = ScriptedSocket()
     assert catch(any_impl.SocketIO, sock, mode) == (ValueError, "invalid mode: %r" % (mode,))
@@ -100,7 +105,10 @@ def test_init_any_text_is_a_mode_only_if_it_is_one_of_the_six(any_impl):
             raw = any_impl.SocketIO(ScriptedSocket(), mode)
             assert raw.mode == mode.replace("b", "") + "b"
         else:
-            assert catch(any_impl.SocketIO, ScriptedSocket(), mode) == (ValueError, "invalid mode: %r" % (mode,))
+            assert catch(any_impl.SocketIO, ScriptedSocket(), mode) == (
+                ValueError,
+                "invalid mode: %r" % (mode,),
+            )
 
     check()
 
@@ -111,7 +119,11 @@ def test_init_takes_its_arguments_by_keyword(any_impl):
         assert (raw._sock, raw.mode) == (sock, "wb")
 
 
-@pytest.mark.parametrize("args, kwargs", [((), {}), ((None,), {}), ((None, "r", 3), {}), ((None, "r"), {"x": 1})], ids=repr)
+@pytest.mark.parametrize(
+    "args, kwargs",
+    [((), {}), ((None,), {}), ((None, "r", 3), {}), ((None, "r"), {"x": 1})],
+    ids=repr,
+)
 def test_init_with_too_few_too_many_or_unknown_arguments_refused(any_impl, args, kwargs):
     with pytest.raises(TypeError):
         any_impl.SocketIO(*args, **kwargs)
@@ -143,7 +155,13 @@ def test_init_again_resets_everything_but_closed(any_impl):
     raw = any_impl.SocketIO(first, "w")
     raw._timeout_occurred = True
     raw.__init__(second, "r")
-    assert (raw._sock, raw.mode, raw.readable(), raw.writable(), raw._timeout_occurred) == (second, "rb", True, False, False)
+    assert (raw._sock, raw.mode, raw.readable(), raw.writable(), raw._timeout_occurred) == (
+        second,
+        "rb",
+        True,
+        False,
+        False,
+    )
     assert raw.read(4) == b"spam"
     assert first.calls == []
     raw.close()
@@ -200,7 +218,9 @@ print("quiet")
 
 
 def test_new_without_init_is_finalised_silently(impl, run_script):
-    options = [] if sys.version_info < (3, 7) else ["-X", "dev"]  # which shows what finalisers raise
+    options = (
+        [] if sys.version_info < (3, 7) else ["-X", "dev"]
+    )  # which shows what finalisers raise
     assert run_script(impl, UNINITIALISED_SCRIPT, *options) == "quiet\n"
 
 
@@ -300,7 +320,10 @@ def test_sock_replaced_is_the_one_that_is_used(any_impl):
 def test_sock_replaced_by_none_gives_an_attribute_error(any_impl):
     raw = any_impl.SocketIO(ScriptedSocket(), "rw")
     raw._sock = None
-    assert catch(raw.readinto, bytearray(1)) == (AttributeError, "'NoneType' object has no attribute 'recv_into'")
+    assert catch(raw.readinto, bytearray(1)) == (
+        AttributeError,
+        "'NoneType' object has no attribute 'recv_into'",
+    )
     with pytest.raises(AttributeError):
         raw.fileno()
     raw._sock = ScriptedSocket()
@@ -339,7 +362,12 @@ def test_timeout_occurred_set_by_hand_poisons_reads_until_it_is_unset(any_impl, 
     raw = any_impl.SocketIO(sock, "rw")
     raw._timeout_occurred = value
     assert raw._timeout_occurred is value
-    for function, args in ((raw.readinto, (bytearray(4),)), (raw.read, (4,)), (raw.readall, ()), (raw.readline, ())):
+    for function, args in (
+        (raw.readinto, (bytearray(4),)),
+        (raw.read, (4,)),
+        (raw.readall, ()),
+        (raw.readline, ()),
+    ):
         assert catch(function, *args) == (IOError if PY2 else OSError, POISONED)
     assert raw.write(b"x") == 1
     raw._timeout_occurred = 0
@@ -470,7 +498,10 @@ READERS = {
     "buffered readline": (lambda raw: io.BufferedReader(raw).readline(), b"spam\n"),
     "buffered peek": (lambda raw: io.BufferedReader(raw).peek(1), b"spam\neggs"),
     "pair read": (lambda raw: io.BufferedRWPair(raw, ScriptedWriter()).read(4), b"spam"),
-    "text read": (lambda raw: io.TextIOWrapper(io.BufferedReader(raw), "ascii").read(), u"spam\neggs"),
+    "text read": (
+        lambda raw: io.TextIOWrapper(io.BufferedReader(raw), "ascii").read(),
+        u"spam\neggs",
+    ),
 }
 
 
@@ -479,7 +510,9 @@ class ScriptedWriter(io.RawIOBase):
         return True
 
 
-each_reader = pytest.mark.parametrize("read, expected", [READERS[k] for k in sorted(READERS)], ids=sorted(READERS))
+each_reader = pytest.mark.parametrize(
+    "read, expected", [READERS[k] for k in sorted(READERS)], ids=sorted(READERS)
+)
 
 
 @each_reader
@@ -496,7 +529,9 @@ def test_override_of_readinto_in_a_subclass_feeds_every_read(any_impl, read, exp
 
 
 @each_reader
-def test_override_of_readinto_on_the_instance_feeds_every_read_until_removed(any_impl, read, expected):
+def test_override_of_readinto_on_the_instance_feeds_every_read_until_removed(
+    any_impl, read, expected
+):
     sock = ScriptedSocket(b"from the socket")
     raw = any_impl.SocketIO(sock, "r")
     raw.readinto = Lines()
@@ -508,7 +543,9 @@ def test_override_of_readinto_on_the_instance_feeds_every_read_until_removed(any
 
 
 @each_reader
-def test_override_of_readinto_by_mock_patch_feeds_every_read_until_removed(any_impl, read, expected):
+def test_override_of_readinto_by_mock_patch_feeds_every_read_until_removed(
+    any_impl, read, expected
+):
     class Raw(any_impl.SocketIO):
         pass
 
@@ -606,7 +643,11 @@ def test_override_of_close_is_what_every_end_calls(any_impl, end):
     assert sock.calls.count("_decref_socketios") == 1
 
 
-@pytest.mark.parametrize("end", [leave_with, lambda raw: io.BufferedReader(raw).close(), let_die], ids=["with", "reader", "death"])
+@pytest.mark.parametrize(
+    "end",
+    [leave_with, lambda raw: io.BufferedReader(raw).close(), let_die],
+    ids=["with", "reader", "death"],
+)
 def test_override_of_close_on_the_instance_is_what_every_end_calls(any_impl, end):
     closes = []
     sock = ScriptedSocket()
@@ -662,11 +703,18 @@ def test_override_of_readable_and_writable_decides_the_direction(any_impl, answe
         assert writing._sock.sent == [b"spam", b"eggs"]
     else:
         for function, args in (
-            (reading.readinto, (bytearray(1),)), (reading.read, (1,)), (reading.readall, ()), (reading.readline, ()),
+            (reading.readinto, (bytearray(1),)),
+            (reading.read, (1,)),
+            (reading.readall, ()),
+            (reading.readline, ()),
             (io.BufferedReader, (reading,)),
         ):
             assert catch(function, *args) == (WrongDirection, NOT_READABLE)
-        for function, args in ((writing.write, (b"x",)), (writing.writelines, ([b"x"],)), (io.BufferedWriter, (writing,))):
+        for function, args in (
+            (writing.write, (b"x",)),
+            (writing.writelines, ([b"x"],)),
+            (io.BufferedWriter, (writing,)),
+        ):
             assert catch(function, *args) == (WrongDirection, NOT_WRITABLE)
 
 
@@ -713,7 +761,9 @@ CLOSED = [
     ("__iter__", (), CLOSED_FILE),
     ("next" if PY2 else "__next__", (), CLOSED_FILE),
 ]
-each_closed = pytest.mark.parametrize("name, args, text", CLOSED, ids=["%s%r" % case[:2] for case in CLOSED])
+each_closed = pytest.mark.parametrize(
+    "name, args, text", CLOSED, ids=["%s%r" % case[:2] for case in CLOSED]
+)
 
 
 @each_closed
@@ -818,8 +868,9 @@ def test_override_of_seek_serves_tell(any_impl):
     assert Raw(ScriptedSocket(), "r").tell() == (0, 1)
 
 
-
-@pytest.mark.parametrize("mode, name", [("rb", "BufferedReader"), ("wb", "BufferedWriter"), ("rwb", "BufferedRWPair")])
+@pytest.mark.parametrize(
+    "mode, name", [("rb", "BufferedReader"), ("wb", "BufferedWriter"), ("rwb", "BufferedRWPair")]
+)
 def test_tell_is_unsupported_to_any_buffer_that_asks(any_impl, unix_pair, monkeypatch, mode, name):
     own, asked = getattr(io, name), []
 
@@ -833,15 +884,18 @@ def test_tell_is_unsupported_to_any_buffer_that_asks(any_impl, unix_pair, monkey
     unsupported = get_outcome(any_impl.SocketIO(unix_pair[0], "r").tell)
     assert unsupported[:2] == ("raised", io.UnsupportedOperation)
     if mode != "rwb":
-        assert get_outcome(stream.raw.tell) == unsupported and stream.raw.tell.__self__ is stream.raw
+        assert (
+            get_outcome(stream.raw.tell) == unsupported and stream.raw.tell.__self__ is stream.raw
+        )
         assert get_outcome(stream.tell)[:2] == unsupported[:2]
     monkeypatch.setattr(io, name, Asking)
     any_impl.makefile(unix_pair[0], mode)
     assert asked == [unsupported] * 2
 
 
-
-@pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="its collector does not show what it has")
+@pytest.mark.skipif(
+    platform.python_implementation() == "PyPy", reason="its collector does not show what it has"
+)
 def test_tell_is_unsupported_to_a_buffer_size_that_asks(any_impl, unix_pair):
     asked = []
 
@@ -850,8 +904,14 @@ def test_tell_is_unsupported_to_a_buffer_size_that_asks(any_impl, unix_pair):
             return False
 
         def __index__(self):
-            streams = [each for each in gc.get_objects() if issubclass(type(each), any_impl.SocketIO)]
-            asked.extend(get_outcome(raw.tell)[:2] for raw in streams if getattr(raw, "_sock", None) is unix_pair[0])
+            streams = [
+                each for each in gc.get_objects() if issubclass(type(each), any_impl.SocketIO)
+            ]
+            asked.extend(
+                get_outcome(raw.tell)[:2]
+                for raw in streams
+                if getattr(raw, "_sock", None) is unix_pair[0]
+            )
             return 64
 
         __int__ = __index__
@@ -909,8 +969,12 @@ def test_readinto_of_a_non_blocking_socket_with_nothing_there_gives_none(any_imp
     assert raw.readinto(bytearray(10)) is None
 
 
-@pytest.mark.parametrize("argument", [b"", b"bytes", u"text", 5, None, memoryview(b"read-only")], ids=repr)
-def test_readinto_something_that_is_no_writable_buffer_refused_as_recv_into_does(any_impl, unix_pair, argument):
+@pytest.mark.parametrize(
+    "argument", [b"", b"bytes", u"text", 5, None, memoryview(b"read-only")], ids=repr
+)
+def test_readinto_something_that_is_no_writable_buffer_refused_as_recv_into_does(
+    any_impl, unix_pair, argument
+):
     ours, peer = unix_pair
     peer.sendall(b"spam")
     raw = any_impl.SocketIO(ours, "r")
@@ -980,7 +1044,16 @@ def test_state_checks_come_in_the_order_closed_direction_poison(any_impl):
         (lambda raw: raw.read(6), b"one\ntw"),
         (lambda raw: raw.read(0), b""),
     ],
-    ids=["readline", "readline limit", "readline high limit", "next", "readlines hint", "read 1", "read 6", "read 0"],
+    ids=[
+        "readline",
+        "readline limit",
+        "readline high limit",
+        "next",
+        "readlines hint",
+        "read 1",
+        "read 6",
+        "read 0",
+    ],
 )
 def test_read_takes_no_more_from_the_socket_than_it_returns(any_impl, unix_pair, read, expected):
     ours, peer = unix_pair
@@ -999,7 +1072,10 @@ def test_read_any_programme_of_reads_takes_no_more_than_it_returns(any_impl):
     )
 
     @settings(max_examples=get_examples(80), deadline=None)
-    @given(st.lists(st.sampled_from([b"a", b"bc", b"\n", b"def\n", b"\n\n"]), max_size=8), st.lists(operations, max_size=12))
+    @given(
+        st.lists(st.sampled_from([b"a", b"bc", b"\n", b"def\n", b"\n\n"]), max_size=8),
+        st.lists(operations, max_size=12),
+    )
     def check(parts, programme):
         data = b"".join(parts)
         model = io.BytesIO(data)
@@ -1024,7 +1100,9 @@ def test_read_any_programme_of_reads_takes_no_more_than_it_returns(any_impl):
     check()
 
 
-@pytest.mark.parametrize("read", [lambda raw: raw.readall(), lambda raw: raw.read(), lambda raw: raw.read(-1)])
+@pytest.mark.parametrize(
+    "read", [lambda raw: raw.readall(), lambda raw: raw.read(), lambda raw: raw.read(-1)]
+)
 def test_readall_gives_any_parts_up_to_the_end_in_one(any_impl, read):
     @settings(max_examples=get_examples(60), deadline=None)
     @given(st.lists(st.binary(min_size=1, max_size=3000), max_size=10))
@@ -1066,8 +1144,13 @@ def test_readall_never_offers_less_than_a_chunk(any_impl):
 
 @pytest.mark.skipif(not hasattr(socket, "SOCK_SEQPACKET"), reason="no SOCK_SEQPACKET here")
 def test_readall_cuts_no_record_of_a_chunk(any_impl, closing):
-    ours, peer = [closing(sock) for sock in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)]
-    records = [bytes(bytearray([n])) * size for n, size in enumerate([1, 8192, 5, 8192, 8191, 8192, 4097, 8192])]
+    ours, peer = [
+        closing(sock) for sock in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ]
+    records = [
+        bytes(bytearray([n])) * size
+        for n, size in enumerate([1, 8192, 5, 8192, 8191, 8192, 4097, 8192])
+    ]
     for record in records:
         peer.sendall(record)
     peer.close()
@@ -1245,7 +1328,10 @@ def test_read_of_a_size_that_is_none_gives_the_error_of_a_raw_stream(any_impl, s
         def readinto(self, buffer):
             return 0
 
-    assert catch(any_impl.SocketIO(ScriptedSocket(), "r").read, size)[0] is catch(Reference().read, size)[0]
+    assert (
+        catch(any_impl.SocketIO(ScriptedSocket(), "r").read, size)[0]
+        is catch(Reference().read, size)[0]
+    )
 
 
 @pytest.mark.parametrize("size", [-1, -2, -sys.maxsize])
@@ -1281,18 +1367,34 @@ def test_read_gives_bytes_of_its_own(any_impl):
 
 
 @pytest.mark.parametrize(
-    "name, args", [("readinto", (bytearray(4),)), ("read", ()), ("read", (4,)), ("readall", ()), ("readline", ()), ("readlines", ())]
+    "name, args",
+    [
+        ("readinto", (bytearray(4),)),
+        ("read", ()),
+        ("read", (4,)),
+        ("readall", ()),
+        ("readline", ()),
+        ("readlines", ()),
+    ],
 )
 def test_read_of_a_stream_for_writing_refused(any_impl, name, args):
     sock = ScriptedSocket(b"spam")
-    assert catch(getattr(any_impl.SocketIO(sock, "w"), name), *args) == (WrongDirection, NOT_READABLE)
+    assert catch(getattr(any_impl.SocketIO(sock, "w"), name), *args) == (
+        WrongDirection,
+        NOT_READABLE,
+    )
     assert sock.requests == []
 
 
-@pytest.mark.parametrize("name, args", [("write", (b"spam",)), ("write", (b"",)), ("writelines", ([b"spam"],))])
+@pytest.mark.parametrize(
+    "name, args", [("write", (b"spam",)), ("write", (b"",)), ("writelines", ([b"spam"],))]
+)
 def test_write_to_a_stream_for_reading_refused(any_impl, name, args):
     sock = ScriptedSocket()
-    assert catch(getattr(any_impl.SocketIO(sock, "r"), name), *args) == (WrongDirection, NOT_WRITABLE)
+    assert catch(getattr(any_impl.SocketIO(sock, "r"), name), *args) == (
+        WrongDirection,
+        NOT_WRITABLE,
+    )
     assert sock.sent == []
 
 
@@ -1303,8 +1405,13 @@ def test_seekable_is_false(any_impl):
 @pytest.mark.parametrize("state", ["open", "closed"])
 @pytest.mark.parametrize(
     "name, args, text",
-    [("seek", (0,), "seek"), ("seek", (0, 2), "seek"), ("tell", (), "seek"), ("truncate", (), "truncate"),
-     ("truncate", (5,), "truncate")],
+    [
+        ("seek", (0,), "seek"),
+        ("seek", (0, 2), "seek"),
+        ("tell", (), "seek"),
+        ("truncate", (), "truncate"),
+        ("truncate", (5,), "truncate"),
+    ],
 )
 def test_seek_tell_and_truncate_unsupported_open_or_closed(any_impl, name, args, text, state):
     raw = any_impl.SocketIO(ScriptedSocket(), "rw")
@@ -1501,7 +1608,8 @@ def test_exit_flushes_the_writer_that_dies_after_the_built_in_names(any_impl, ru
 
 
 @pytest.mark.skipif(
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="without a GIL the socket itself dies first, with its descriptor"
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="without a GIL the socket itself dies first, with its descriptor",
 )
 def test_exit_flushes_the_writers_over_a_real_socket(any_impl, run_script, closing):
     listener = closing(socket.socket())

@@ -1,4 +1,5 @@
 """Threads on the same stream and socket: what one does while another one is blocked, and the short form of stress/threads.py."""
+
 import errno
 import hashlib
 import os
@@ -46,7 +47,10 @@ def fill(sock, peer):
     """Send until neither side takes more; how many bytes that was."""
     sock.setblocking(False)
     sent = 0
-    for size in 65536, 1:  # a Unix socket refuses a large piece when there is still room for a small one
+    for size in (
+        65536,
+        1,
+    ):  # a Unix socket refuses a large piece when there is still room for a small one
         while True:
             try:
                 sent += sock.send(b"f" * size)
@@ -101,7 +105,9 @@ def test_read_when_socket_is_closed_by_another_thread_goes_on(any_impl, pair, ti
     assert peer.recv(1) == b""
 
 
-def test_read_when_socket_is_shut_down_by_another_thread_is_end_of_stream(any_impl, pair, timeout, buffering):
+def test_read_when_socket_is_shut_down_by_another_thread_is_end_of_stream(
+    any_impl, pair, timeout, buffering
+):
     ours, peer = pair
     ours.settimeout(timeout)
     stream, worker = start_read(any_impl, ours, buffering)
@@ -110,7 +116,9 @@ def test_read_when_socket_is_shut_down_by_another_thread_is_end_of_stream(any_im
     stream.close()
 
 
-def test_read_when_timeout_is_changed_by_another_thread_keeps_the_old_one(any_impl, pair, timeout, buffering):
+def test_read_when_timeout_is_changed_by_another_thread_keeps_the_old_one(
+    any_impl, pair, timeout, buffering
+):
     ours, peer = pair
     ours.settimeout(timeout)
     stream, worker = start_read(any_impl, ours, buffering)
@@ -138,7 +146,9 @@ def test_read_when_another_thread_makes_files_counts_them(any_impl, pair, timeou
     assert worker.result() == b"data"
 
 
-def test_timed_read_when_raw_and_socket_are_closed_by_another_thread_never_uses_the_number_again(any_impl, pair, closing):
+def test_timed_read_when_raw_and_socket_are_closed_by_another_thread_never_uses_the_number_again(
+    any_impl, pair, closing
+):
     ours, peer = pair
     ours.settimeout(60)
     number = ours.fileno()
@@ -158,7 +168,9 @@ def test_timed_read_when_raw_and_socket_are_closed_by_another_thread_never_uses_
 
 
 @pytest.mark.skipif(PY2, reason="2.7's sockets have no detach()")
-def test_timed_read_when_socket_is_detached_by_another_thread_is_a_bad_descriptor(any_impl, pair, closing):
+def test_timed_read_when_socket_is_detached_by_another_thread_is_a_bad_descriptor(
+    any_impl, pair, closing
+):
     ours, peer = pair
     ours.settimeout(60)
     raw, worker = start_read(any_impl, ours, 0)
@@ -171,7 +183,9 @@ def test_timed_read_when_socket_is_detached_by_another_thread_is_a_bad_descripto
 
 
 @pytest.mark.skipif(PY2, reason="2.7's sockets have no detach()")
-def test_timed_read_when_number_now_belongs_to_another_socket_leaves_that_alone(any_impl, pair, closing):
+def test_timed_read_when_number_now_belongs_to_another_socket_leaves_that_alone(
+    any_impl, pair, closing
+):
     ours, peer = pair
     ours.settimeout(60)
     raw, worker = start_read(any_impl, ours, 0)
@@ -219,7 +233,9 @@ def test_write_when_peer_is_closed_by_another_thread_is_an_error(any_impl, pair,
     assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
 
 
-def test_write_when_timeout_is_changed_by_another_thread_keeps_the_old_one(any_impl, pair, timeout, buffering):
+def test_write_when_timeout_is_changed_by_another_thread_keeps_the_old_one(
+    any_impl, pair, timeout, buffering
+):
     ours, peer = pair
     stream, worker, filled = start_write(any_impl, ours, peer, timeout, buffering)
     ours.settimeout(0.0)
@@ -231,7 +247,9 @@ def test_write_when_timeout_is_changed_by_another_thread_keeps_the_old_one(any_i
 
 
 @pytest.mark.skipif(PY2, reason="2.7's sockets have no detach()")
-def test_timed_write_when_socket_is_detached_by_another_thread_is_a_bad_descriptor(any_impl, pair, closing):
+def test_timed_write_when_socket_is_detached_by_another_thread_is_a_bad_descriptor(
+    any_impl, pair, closing
+):
     ours, peer = pair
     stream, worker, filled = start_write(any_impl, ours, peer, 60, 0)
     detached = closing(socket.socket(fileno=ours.detach()))
@@ -243,7 +261,9 @@ def test_timed_write_when_socket_is_detached_by_another_thread_is_a_bad_descript
     assert peer.recv(1) == b""
 
 
-def test_timed_write_when_number_is_recycled_by_another_thread_never_writes_to_it(any_impl, pair, closing):
+def test_timed_write_when_number_is_recycled_by_another_thread_never_writes_to_it(
+    any_impl, pair, closing
+):
     ours, peer = pair
     number = ours.fileno()
     recycled, sender = map(closing, socket.socketpair())
@@ -274,7 +294,9 @@ def test_read_and_write_on_one_raw_stream_do_not_wait_for_each_other(any_impl, p
 # -- the short form of the stress program
 
 shares_buffered_streams = pytest.mark.skipif(
-    harness.PYPY, reason="PyPy 7.3 crashes now and then when threads share one of its buffered streams, whatever is below")
+    harness.PYPY,
+    reason="PyPy 7.3 crashes now and then when threads share one of its buffered streams, whatever is below",
+)
 
 
 @shares_buffered_streams
@@ -287,18 +309,25 @@ def test_one_raw_stream_used_by_many_threads_loses_nothing(any_impl):
 
 
 def test_streams_of_their_own_in_many_threads_carry_their_bytes(any_impl):
-    assert threads.use_own_streams(any_impl, harness.Budget(seconds=0.3))["streams"] >= 2 * threads.THREADS
+    assert (
+        threads.use_own_streams(any_impl, harness.Budget(seconds=0.3))["streams"]
+        >= 2 * threads.THREADS
+    )
 
 
 def test_close_from_many_threads_gives_one_reference_back(impl):
     if harness.NO_GIL and impl.name != "c":
-        pytest.skip("without a GIL, close() in Python code is many steps, as the interpreter's own is")
+        pytest.skip(
+            "without a GIL, close() in Python code is many steps, as the interpreter's own is"
+        )
     threads.race_to_close(impl, harness.Budget(rounds=20))
 
 
 def test_makefile_and_close_from_many_threads_leave_the_counter_right(any_impl):
     if not threads.can_count_together(any_impl):
-        pytest.skip("here another thread can come between the two halves of the `+= 1` in the socket's own methods")
+        pytest.skip(
+            "here another thread can come between the two halves of the `+= 1` in the socket's own methods"
+        )
     threads.count_together(any_impl, harness.Budget(rounds=2))
 
 

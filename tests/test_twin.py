@@ -1,4 +1,5 @@
 """The pure-Python twin by itself: what no other test can reach through a stream, and what only Python code has to fear."""
+
 import array
 import ctypes
 import errno
@@ -36,7 +37,10 @@ def test_wait_for_bytes_when_there_are_some_is_over(csocket):
 
 def test_wait_for_room_when_there_is_some_is_over(csocket):
     ours, peer = csocket
-    assert _fallback.wait_until(_fallback.get_time() + 30, ours, writing=True) in (_fallback.READY, select.POLLOUT)
+    assert _fallback.wait_until(_fallback.get_time() + 30, ours, writing=True) in (
+        _fallback.READY,
+        select.POLLOUT,
+    )
 
 
 def test_wait_for_bytes_when_none_come_ends_with_the_deadline(csocket):
@@ -73,7 +77,9 @@ def test_wait_as_long_as_only_a_float_can_say_is_a_wait(csocket, monkeypatch, ti
     monkeypatch.setattr(_fallback, "MAX_WAIT_S", longest)
     ours, peer = csocket
     peer.send(b"x")
-    assert _fallback.wait_until(_fallback.get_time() + timeout, ours, writing=False) == _fallback.READY
+    assert (
+        _fallback.wait_until(_fallback.get_time() + timeout, ours, writing=False) == _fallback.READY
+    )
 
 
 def test_wait_that_the_system_refuses_gives_its_error(csocket, monkeypatch):
@@ -109,7 +115,9 @@ def cut_short(csocket, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.ECONNRESET, errno.ETIMEDOUT])
-def test_error_that_is_told_once_and_ended_a_send_comes_after_the_data_that_is_there(cut_short, number):
+def test_error_that_is_told_once_and_ended_a_send_comes_after_the_data_that_is_there(
+    cut_short, number
+):
     stream, peer = cut_short(number)
     peer.send(b"more")
     assert stream.readinto(bytearray(0)) == 0
@@ -171,7 +179,9 @@ class Interrupted(ScriptedSocket):
 
 @pytest.mark.skipif(not PY2, reason="from 3.5 on EINTR of a delegated call comes through")
 @pytest.mark.parametrize("name, argument", [("readinto", bytearray(3)), ("write", b"abc")])
-def test_delegated_call_interrupted_again_and_again_ends_with_the_timeout_that_the_socket_tells(impl, name, argument):
+def test_delegated_call_interrupted_again_and_again_ends_with_the_timeout_that_the_socket_tells(
+    impl, name, argument
+):
     sock = Interrupted(0.01)
     raw = impl.SocketIO(sock, "rw")
     with pytest.raises(socket.timeout):
@@ -276,7 +286,9 @@ def test_write_of_wide_items_that_goes_out_in_parts_sends_each_byte_once(impl, t
 
 @pytest.mark.skipif(PY2, reason="2.7's memoryview is always contiguous")
 @pytest.mark.skipif(PYPY, reason="PyPy's sockets take it")
-@pytest.mark.parametrize("data", [b"\1\2\3\4", array.array("H", [1, 2, 3, 4])], ids=["bytes", "wide items"])
+@pytest.mark.parametrize(
+    "data", [b"\1\2\3\4", array.array("H", [1, 2, 3, 4])], ids=["bytes", "wide items"]
+)
 def test_write_of_a_buffer_with_gaps_is_the_buffer_error_of_the_socket(any_impl, tcp_pair, data):
     ours, peer = tcp_pair
     with pytest.raises(BufferError):
@@ -334,7 +346,10 @@ def test_write_that_fails_leaves_the_bytearray_free_while_the_error_is_kept(impl
 
 # --- Socket objects that lie ------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("count", [-1, -sys.maxsize - 1, 4, 1 << 30, sys.maxsize, sys.maxsize + 1, 10 ** 30, -10 ** 30])
+
+@pytest.mark.parametrize(
+    "count", [-1, -sys.maxsize - 1, 4, 1 << 30, sys.maxsize, sys.maxsize + 1, 10**30, -(10**30)]
+)
 @pytest.mark.parametrize("name", ["read", "readall", "readline"])
 def test_count_outside_the_buffer_is_a_value_error_and_nothing_is_read(impl, name, count):
     sock = ScriptedSocket(lambda: count if sock.requests[-1] <= 3 else count * sock.requests[-1])
@@ -464,7 +479,9 @@ del stream, ours
 @pytest.mark.skipif(PYPY, reason="PyPy finalises nothing at exit")
 @pytest.mark.parametrize("place", ["sys.keeper", "socket.keeper", "import io; io.keeper"])
 @pytest.mark.parametrize("mode, text", [("wb", b"last words"), ("w", u"last words")])
-def test_writer_open_at_exit_that_dies_after_its_module_is_flushed(impl, run_script, place, mode, text):
+def test_writer_open_at_exit_that_dies_after_its_module_is_flushed(
+    impl, run_script, place, mode, text
+):
     # the interpreter's own is flushed as well, but its close() then misses the names of its module
     keep = "%s = Keeper(stream, Witness(sys.peer))" % place
     assert run_script(impl, EXIT_SCRIPT % (mode, text, keep)) == "last words"

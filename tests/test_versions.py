@@ -12,6 +12,7 @@ The facts, as the tests below expect them; each was seen on the interpreter's ow
 | 3.14                   | io.DEFAULT_BUFFER_SIZE is 128 KiB; what fails in a finalizer is reported with the file's repr       |
 | 3.15                   | `read` of a size that no object has is an OverflowError; a buffer that is kept exported stays       |
 """
+
 import errno
 import io
 import socket
@@ -51,7 +52,9 @@ class TestTimeoutError(object):
     """From 3.10 on socket.timeout is TimeoutError, and so is what ETIMEDOUT raises."""
 
     def test_delegated_etimedout_poisons_reads_where_it_is_a_timeout(self, any_impl):
-        raw = any_impl.SocketIO(ScriptedSocket(socket.error(errno.ETIMEDOUT, "by the peer"), b"data"), "r")
+        raw = any_impl.SocketIO(
+            ScriptedSocket(socket.error(errno.ETIMEDOUT, "by the peer"), b"data"), "r"
+        )
         with pytest.raises(socket.error) as caught:
             raw.read(4)
         assert caught.value.errno == errno.ETIMEDOUT
@@ -80,7 +83,9 @@ class TestWouldBlock(object):
     """Before 3.10 the first argument tells that a delegated call would block, from 3.10 on the errno does."""
 
     @pytest.mark.parametrize("make, by_argument, by_errno", ERRORS)
-    def test_delegated_read_gives_none_by_the_interpreter_s_rule(self, any_impl, make, by_argument, by_errno):
+    def test_delegated_read_gives_none_by_the_interpreter_s_rule(
+        self, any_impl, make, by_argument, by_errno
+    ):
         error = make()
         raw = any_impl.SocketIO(ScriptedSocket(error), "r")
         if by_errno if VERSION >= (3, 10) else by_argument:
@@ -91,7 +96,9 @@ class TestWouldBlock(object):
             assert caught.value is error
 
     @pytest.mark.parametrize("make, by_argument, by_errno", ERRORS)
-    def test_delegated_write_gives_none_by_the_interpreter_s_rule(self, any_impl, make, by_argument, by_errno):
+    def test_delegated_write_gives_none_by_the_interpreter_s_rule(
+        self, any_impl, make, by_argument, by_errno
+    ):
         error = make()
         fake = ScriptedSocket()
 
@@ -107,7 +114,9 @@ class TestWouldBlock(object):
                 raw.write(b"data")
             assert caught.value is error
 
-    @pytest.mark.parametrize("make", [socket.error, socket.timeout, lambda: with_errno(socket.error(), errno.EPIPE)])
+    @pytest.mark.parametrize(
+        "make", [socket.error, socket.timeout, lambda: with_errno(socket.error(), errno.EPIPE)]
+    )
     def test_delegated_error_without_arguments_comes_through(self, impl, make):
         # Before 3.10 the interpreter's own makes an IndexError of it.
         error = make()
@@ -172,7 +181,9 @@ class TestFinalizer(object):
         reports = VERSION >= (3, 13) or hasattr(sys, "gettotalrefcount") and VERSION >= (3, 8)
         assert [count > 0 for count in counts] == [reports] * 10
 
-    @pytest.mark.skipif(VERSION < (3, 8) or PYPY, reason="this interpreter has no sys.unraisablehook")
+    @pytest.mark.skipif(
+        VERSION < (3, 8) or PYPY, reason="this interpreter has no sys.unraisablehook"
+    )
     def test_error_in_a_finalizer_is_reported_in_dev_mode(self, any_impl):
         counts = self.run(any_impl, ["-X", "dev"])
         assert [count > 0 for count in counts] == [True] * 10
@@ -219,7 +230,10 @@ for warning in caught:
 class TestTextEncoding(object):
     @pytest.mark.skipif(VERSION < (3, 10), reason="this interpreter has no EncodingWarning")
     def test_encoding_left_out_warns_at_the_caller_if_asked_to(self, any_impl):
-        assert run_script(ENCODING, any_impl, options=["-X", "warn_default_encoding"]) == "EncodingWarning True\n"
+        assert (
+            run_script(ENCODING, any_impl, options=["-X", "warn_default_encoding"])
+            == "EncodingWarning True\n"
+        )
 
     def test_encoding_left_out_says_nothing_otherwise(self, any_impl):
         assert run_script(ENCODING, any_impl) == ""

@@ -6,6 +6,7 @@ Each time it has to be MemoryError or success, and afterwards the counter and th
 has to go on.  Without `--scenario`, all of them but "import", which needs a process of its own.  The allocations are made to fail by `_testcapi.set_nomemory`; on 2.7, which
 has no such thing, by failmalloc.c, compiled and preloaded (tests/test_faults.py does that).
 """
+
 from __future__ import print_function
 
 import collections
@@ -17,7 +18,9 @@ import traceback
 
 import harness
 
-CLEAN_ROUNDS = 20  # so many successes in a row: a failure may also be swallowed, by a finalizer or a cache
+CLEAN_ROUNDS = (
+    20  # so many successes in a row: a failure may also be swallowed, by a finalizer or a cache
+)
 LIMIT = 20000
 
 
@@ -124,7 +127,9 @@ class Makefile(Scenario):
 
 
 TEXTS = [("rw", 100, "utf-8", "strict", "")]
-if not harness.PY2:  # whose own TextIOWrapper crashes, or has strange errors, when a decoder gets no memory
+if (
+    not harness.PY2
+):  # whose own TextIOWrapper crashes, or has strange errors, when a decoder gets no memory
     TEXTS += [("r",), ("w",)]
 for args in [("rb",), ("wb",), ("rwb",), ("rwb", 0)] + TEXTS:
     SCENARIOS["makefile %s" % (args,)] = type("Makefile", (Makefile,), {"args": args})
@@ -308,7 +313,9 @@ class OverBuffered(Scenario):
 
 
 SCENARIOS["buffered exchange"] = OverBuffered
-SCENARIOS["text exchange"] = type("OverText", (OverBuffered,), {"args": ("rw",), "line": u"a line\n"})
+SCENARIOS["text exchange"] = type(
+    "OverText", (OverBuffered,), {"args": ("rw",), "line": u"a line\n"}
+)
 
 
 @register("close")
@@ -316,7 +323,9 @@ class Close(Scenario):
     args = [("rb", 0), ("rb",), ("wb",), ("rwb",), ("r",)]
 
     def prepare(self):
-        self.streams = [self.impl.makefile(self.ours, *args) for args in self.args] + [self.impl.makefile(self.fake, "rb")]
+        self.streams = [self.impl.makefile(self.ours, *args) for args in self.args] + [
+            self.impl.makefile(self.fake, "rb")
+        ]
 
     def operate(self):
         for stream in self.streams:
@@ -351,7 +360,9 @@ class Construct(Scenario):
         gc.collect()
         self.give_up_counts()
         if self.counter[0] is not None:
-            self.ours._io_refs = 0  # SocketIO does not count up, and its close counts down, to nothing at least
+            self.ours._io_refs = (
+                0  # SocketIO does not count up, and its close counts down, to nothing at least
+            )
             self.counter = 0, self.counter[1]
 
 
@@ -363,7 +374,11 @@ class Install(Scenario):
         self.before = self.look()
 
     def look(self):
-        return vars(socket.socket).get("makefile"), getattr(socket, "SocketIO", None), sorted(vars(Fake).items(), key=str)
+        return (
+            vars(socket.socket).get("makefile"),
+            getattr(socket, "SocketIO", None),
+            sorted(vars(Fake).items(), key=str),
+        )
 
     def operate(self):
         self.install()
@@ -374,7 +389,9 @@ class Install(Scenario):
     def check(self, failed):
         for cls in None, Fake:
             self.uninstall(cls)
-        assert self.look() == self.before, "left of an installation that failed: %s" % (self.look(),)
+        assert self.look() == self.before, "left of an installation that failed: %s" % (
+            self.look(),
+        )
 
 
 @register("import")
@@ -411,7 +428,9 @@ class Import(Scenario):
             sys.modules.pop(self.name, None)
         if self.module is None:
             return
-        harness.socket = sys.modules["socket"]  # 2.7 makes it anew if it gets no memory to look it up
+        harness.socket = sys.modules[
+            "socket"
+        ]  # 2.7 makes it anew if it gets no memory to look it up
         ours, peer = harness.unix_pair()
         for mode in "rwb", "rw":
             stream = self.module.backport_makefile(ours, mode)
@@ -425,13 +444,17 @@ def is_the_interpreters(error, impl):
     """Is this what the interpreter itself makes of an allocation that failed, in io or in running Python code?"""
     text = str(error)
     if isinstance(error, AttributeError):
-        return text.replace("_", "").isalnum()  # a look-up by io that forgot its MemoryError: just the name
+        return text.replace(
+            "_", ""
+        ).isalnum()  # a look-up by io that forgot its MemoryError: just the name
     if isinstance(error, TypeError):
         return "vars() argument" in text  # up to 3.6 it takes no memory for no __dict__
     if isinstance(error, SystemError):  # the loop that runs Python code lost its MemoryError
         if "PyEval_EvalFrameEx returned NULL" in text:
             return True  # 3.8 says nothing when it gets none for its cache; the import itself is Python code
-        return impl.name == "python" and ("without exception set" in text or "without setting an" in text)
+        return impl.name == "python" and (
+            "without exception set" in text or "without setting an" in text
+        )
     return "can't allocate" in text  # io got no lock
 
 
@@ -506,7 +529,9 @@ def run(scenario):
         failed = attempt(scenario, injector, n)
         scenario.check(failed)
         counter = harness.read_counter(scenario.ours), scenario.fake._makefile_refs
-        assert counter == scenario.counter, "counter %s instead of %s after allocation %d failed" % (counter, scenario.counter, n)
+        assert (
+            counter == scenario.counter
+        ), "counter %s instead of %s after allocation %d failed" % (counter, scenario.counter, n)
         errors += failed
         clean = 0 if failed else clean + 1
         n += 1

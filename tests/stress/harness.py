@@ -7,6 +7,7 @@ in which the package is importable:
 
 and prints what it did and how often.  Exit status 0: nothing was wrong.
 """
+
 from __future__ import print_function
 
 import argparse
@@ -34,7 +35,9 @@ def load(name):
     """The implementation called `name`: "c", "python", or "interpreter" where there is one."""
     if name == "interpreter":
         return Implementation(name, socket.SocketIO, socket.socket.makefile)
-    module = importlib.import_module("backports.makefile." + {"c": "_makefile", "python": "_fallback"}[name])
+    module = importlib.import_module(
+        "backports.makefile." + {"c": "_makefile", "python": "_fallback"}[name]
+    )
     return Implementation(name, module.SocketIO, module.backport_makefile)
 
 
@@ -100,7 +103,12 @@ SOCKET_CALLS = {
     ("aarch64", 64): {207, 206, 73, 72},
     ("i686", 32): I386, ("x86_64", 32): I386,
 }.get(PROCESSOR)
-SYS_GETTID = {("x86_64", 64): 186, ("aarch64", 64): 178, ("i686", 32): 224, ("x86_64", 32): 224}.get(PROCESSOR)
+SYS_GETTID = {
+    ("x86_64", 64): 186,
+    ("aarch64", 64): 178,
+    ("i686", 32): 224,
+    ("x86_64", 32): 224,
+}.get(PROCESSOR)
 
 
 def get_native_id():
@@ -189,7 +197,9 @@ def run_together(functions, seconds=600):
     return [worker.result(seconds) for worker in workers]
 
 
-count_to = range if not PY2 else xrange  # noqa: F821  a list of a million ints would be measured, too
+count_to = (
+    range if not PY2 else xrange
+)  # noqa: F821  a list of a million ints would be measured, too
 
 
 # -- the command line
@@ -203,7 +213,9 @@ class Budget(object):
         self.done = 0
 
     def __iter__(self):
-        while (self.rounds is None or self.done < self.rounds) and (self.deadline is None or clock() < self.deadline):
+        while (self.rounds is None or self.done < self.rounds) and (
+            self.deadline is None or clock() < self.deadline
+        ):
             yield self.done
             self.done += 1
 
@@ -227,5 +239,7 @@ def parse(description, **options):
 
 def report(what, **figures):
     """Print one line of what was done."""
-    print("%-34s %s" % (what, ", ".join("%s %s" % (name, figures[name]) for name in sorted(figures))))
+    print(
+        "%-34s %s" % (what, ", ".join("%s %s" % (name, figures[name]) for name in sorted(figures)))
+    )
     sys.stdout.flush()

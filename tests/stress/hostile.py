@@ -5,6 +5,7 @@
 Nothing is expected of the results, which are the fake's own fault, but these: no crash, no exception that is not somebody's
 answer (SystemError above all), and each stream gives its reference back at most once.
 """
+
 from __future__ import print_function
 
 import array
@@ -18,10 +19,51 @@ import time
 
 import harness
 
-EXCEPTIONS = [ValueError, TypeError, MemoryError, StopIteration, RuntimeError, AttributeError, AssertionError, GeneratorExit,
-              OSError, socket.error, socket.timeout, io.UnsupportedOperation, UnicodeDecodeError, KeyError, EOFError]
-RESULTS = [0, 1, 2, -1, -2 ** 31, 2 ** 31, 2 ** 63 - 1, -2 ** 63, 2 ** 63, 2 ** 100, -2 ** 100, 10 ** 6, None, True, False, "3", b"3",
-           u"3", 2.5, float("nan"), [], {}, object(), bytearray(3), 11, Ellipsis]
+EXCEPTIONS = [
+    ValueError,
+    TypeError,
+    MemoryError,
+    StopIteration,
+    RuntimeError,
+    AttributeError,
+    AssertionError,
+    GeneratorExit,
+    OSError,
+    socket.error,
+    socket.timeout,
+    io.UnsupportedOperation,
+    UnicodeDecodeError,
+    KeyError,
+    EOFError,
+]
+RESULTS = [
+    0,
+    1,
+    2,
+    -1,
+    -(2**31),
+    2**31,
+    2**63 - 1,
+    -(2**63),
+    2**63,
+    2**100,
+    -(2**100),
+    10**6,
+    None,
+    True,
+    False,
+    "3",
+    b"3",
+    u"3",
+    2.5,
+    float("nan"),
+    [],
+    {},
+    object(),
+    bytearray(3),
+    11,
+    Ellipsis,
+]
 
 
 def collect():
@@ -47,7 +89,9 @@ class Biting(object):
     def __index__(self, *args):
         raise ZeroDivisionError("index")
 
-    __int__ = __bool__ = __nonzero__ = __len__ = __eq__ = __lt__ = __iadd__ = __add__ = __isub__ = __index__
+    __int__ = __bool__ = __nonzero__ = __len__ = __eq__ = __lt__ = __iadd__ = __add__ = __isub__ = (
+        __index__
+    )
     __hash__ = None
 
 
@@ -134,7 +178,13 @@ def swap_class(fake):
 
 
 def spoil_fields(fake):
-    for name, value in ("_sock", Biting()), ("_reading", Biting()), ("_writing", 5), ("_timeout_occurred", None), ("_mode", 3):
+    for name, value in (
+        ("_sock", Biting()),
+        ("_reading", Biting()),
+        ("_writing", 5),
+        ("_timeout_occurred", None),
+        ("_mode", 3),
+    ):
         setattr(fake.raw, name, value)
 
 
@@ -194,7 +244,9 @@ def act_at_random(fake, buf):
         error = random.choice(EXCEPTIONS + [OddError])
         if error is UnicodeDecodeError:
             raise error("ascii", b"x", 0, 1, "as asked for")
-        raise error(*random.choice([(), (11,), (11, "as asked for"), (4, "as asked for"), ("text",)]))
+        raise error(
+            *random.choice([(), (11,), (11, "as asked for"), (4, "as asked for"), ("text",)])
+        )
     if what < 0.5 and fake.raw is not None:
         random.choice(list(ACTIONS.values()))(fake)
     if what < 0.6:
@@ -203,14 +255,30 @@ def act_at_random(fake, buf):
 
 
 OPERATIONS = [
-    lambda stream: stream.read(3), lambda stream: stream.read(), lambda stream: stream.readline(5),
-    lambda stream: stream.readinto(bytearray(5)), lambda stream: stream.readinto(array.array("B", b"12345")),
-    lambda stream: stream.readall(), lambda stream: stream.write(b"data"), lambda stream: stream.write(u"text"),
-    lambda stream: stream.write(bytearray(10000)), lambda stream: stream.flush(), lambda stream: stream.close(),
-    lambda stream: stream.fileno(), lambda stream: stream.name, lambda stream: stream.readable(), lambda stream: stream.closed,
-    lambda stream: stream.writelines([b"a", b"b"]), lambda stream: next(stream), lambda stream: repr(stream),
-    lambda stream: stream.isatty(), lambda stream: stream.tell(), lambda stream: stream.__enter__(),
-    lambda stream: stream.peek(1), lambda stream: stream.read1(5)]
+    lambda stream: stream.read(3),
+    lambda stream: stream.read(),
+    lambda stream: stream.readline(5),
+    lambda stream: stream.readinto(bytearray(5)),
+    lambda stream: stream.readinto(array.array("B", b"12345")),
+    lambda stream: stream.readall(),
+    lambda stream: stream.write(b"data"),
+    lambda stream: stream.write(u"text"),
+    lambda stream: stream.write(bytearray(10000)),
+    lambda stream: stream.flush(),
+    lambda stream: stream.close(),
+    lambda stream: stream.fileno(),
+    lambda stream: stream.name,
+    lambda stream: stream.readable(),
+    lambda stream: stream.closed,
+    lambda stream: stream.writelines([b"a", b"b"]),
+    lambda stream: next(stream),
+    lambda stream: repr(stream),
+    lambda stream: stream.isatty(),
+    lambda stream: stream.tell(),
+    lambda stream: stream.__enter__(),
+    lambda stream: stream.peek(1),
+    lambda stream: stream.read1(5),
+]
 
 
 def build(impl, fake, mode, buffering):
@@ -240,7 +308,9 @@ def forgive(function, *args):
     try:
         function(*args)
     except SystemError as error:
-        if "PyBytes_FromStringAndSize" not in str(error):  # io makes that of a raw read() of a negative number of bytes
+        if "PyBytes_FromStringAndSize" not in str(
+            error
+        ):  # io makes that of a raw read() of a negative number of bytes
             raise
     except (Exception, GeneratorExit) as error:
         return type(error)
@@ -256,7 +326,18 @@ def misbehave(impl, budget):
         for _ in budget:
             fake = Hostile()
             mode, buffering = random.choice(
-                [("rwb", 0), ("rb", 0), ("wb", 0), ("rb", -1), ("wb", -1), ("rb", 1), ("r", -1), ("w", -1), ("r", 1)])
+                [
+                    ("rwb", 0),
+                    ("rb", 0),
+                    ("wb", 0),
+                    ("rb", -1),
+                    ("wb", -1),
+                    ("rb", 1),
+                    ("r", -1),
+                    ("w", -1),
+                    ("r", 1),
+                ]
+            )
             stream = build(impl, fake, mode, buffering)
             fake.action = act_at_random
             for _ in range(random.randrange(1, 8)):
@@ -279,4 +360,6 @@ def misbehave(impl, budget):
 
 if __name__ == "__main__":
     args = harness.parse(__doc__.splitlines()[0], seconds=600)
-    harness.report("random misdeeds", **misbehave(args.implementation, harness.Budget(seconds=args.seconds)))
+    harness.report(
+        "random misdeeds", **misbehave(args.implementation, harness.Budget(seconds=args.seconds))
+    )

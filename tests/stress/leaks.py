@@ -5,6 +5,7 @@
 counts references (debug builds), allocated memory blocks, objects the collector knows, descriptors, and the resident size, around
 so many rounds of each operation (a twentieth for those that time out).  What grows five times in a row by half of the rounds (memory: by three bytes a round) leaks.
 """
+
 from __future__ import print_function
 
 import copy
@@ -17,7 +18,16 @@ import sys
 import harness
 from backports.makefile import install, uninstall
 
-ERRORS = (EnvironmentError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, StopIteration)
+ERRORS = (
+    EnvironmentError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    StopIteration,
+)
 MAKEFILE = "backport_makefile"
 
 
@@ -34,7 +44,9 @@ class SendallFake(object):
 
     def transfer(self, buf):
         if self.error is not None:
-            raise socket.error(*self.error)  # a new one each time: a traceback grows with each raise
+            raise socket.error(
+                *self.error
+            )  # a new one each time: a traceback grows with each raise
         return self.result
 
     recv_into = sendall = transfer
@@ -141,10 +153,29 @@ works(MAKEFILE, "by keyword")(lambda env: env.make(
     mode="rw", buffering=100, encoding="utf-8", errors="strict", newline="").close())
 works(MAKEFILE, "of a fake")(lambda env: env.impl.makefile(env.fake, "rb").close())
 works(MAKEFILE, "bound")(lambda env: Method(env.impl).makefile("rb").close())
-works(MAKEFILE, "repr, pickle, doc")(lambda env: (
-    repr(env.impl.makefile), env.impl.makefile.__doc__, env.impl.makefile.__name__, env.impl.makefile.__module__))
-for args in ("x",), (None,), (5,), ("rb", "8"), ("rb", 2 ** 64), ("rb", sys.maxsize), ("r", 0), ("r", None, "no such"), (
-        "r", None, 5), ("r", None, None, 5), ("r", None, None, None, "x"), ("r", None, None, None, 5), (1, 2, 3, 4, 5, 6):
+works(MAKEFILE, "repr, pickle, doc")(
+    lambda env: (
+        repr(env.impl.makefile),
+        env.impl.makefile.__doc__,
+        env.impl.makefile.__name__,
+        env.impl.makefile.__module__,
+    )
+)
+for args in (
+    ("x",),
+    (None,),
+    (5,),
+    ("rb", "8"),
+    ("rb", 2**64),
+    ("rb", sys.maxsize),
+    ("r", 0),
+    ("r", None, "no such"),
+    ("r", None, 5),
+    ("r", None, None, 5),
+    ("r", None, None, None, "x"),
+    ("r", None, None, None, 5),
+    (1, 2, 3, 4, 5, 6),
+):
     fails(MAKEFILE, "arguments %r" % (args,))(lambda env, args=args: env.make(*args))
 fails(MAKEFILE, "an unknown keyword")(lambda env: env.make(mod="rb"))
 fails(MAKEFILE, "an argument twice")(lambda env: env.make("rb", mode="rb"))
@@ -175,7 +206,9 @@ works("SocketIO", "made and dropped")(lambda env: env.impl.SocketIO(env.fake, "r
 works("SocketIO", "keywords")(lambda env: env.impl.SocketIO(sock=env.fake, mode="rw"))
 works("SocketIO", "made again")(lambda env: env.faked.__init__(env.fake, "rw"))
 works("SocketIO", "subclass")(lambda env: env.subclass(env.fake, "rw"))
-works("SocketIO", "subclass with attributes")(lambda env: setattr(env.subclass(env.fake, "rw"), "name_of_mine", env.buffer))
+works("SocketIO", "subclass with attributes")(
+    lambda env: setattr(env.subclass(env.fake, "rw"), "name_of_mine", env.buffer)
+)
 works("SocketIO", "never initialised")(lambda env: env.impl.SocketIO.__new__(env.impl.SocketIO))
 works("SocketIO", "with")(lambda env: env.make("rwb", 0).__enter__().__exit__(None, None, None))
 fails("SocketIO", "bad mode")(lambda env: env.impl.SocketIO(env.fake, "rt"))
@@ -192,21 +225,32 @@ def make_raw_cycle(env):
 
 
 READS = [
-    ("readinto", lambda raw, env: raw.readinto(env.buffer)), ("read", lambda raw, env: raw.read(10)),
-    ("readall", lambda raw, env: raw.readall()), ("readline", lambda raw, env: raw.readline())]
+    ("readinto", lambda raw, env: raw.readinto(env.buffer)),
+    ("read", lambda raw, env: raw.read(10)),
+    ("readall", lambda raw, env: raw.readall()),
+    ("readline", lambda raw, env: raw.readline()),
+]
 for name, read in READS:
-    works("SocketIO." + name, "data")(lambda env, read=read: (env.feed(), read(env.raw, env), env.raw.read(1000)))
+    works("SocketIO." + name, "data")(
+        lambda env, read=read: (env.feed(), read(env.raw, env), env.raw.read(1000))
+    )
     works("SocketIO." + name, "end of stream")(lambda env, read=read: read(env.at_end, env))
     if name != "readline":  # 2.7's raises TypeError there
         works("SocketIO." + name, "would block")(lambda env, read=read: read(env.raw, env))
-        works("SocketIO." + name, "would block, delegated")(lambda env, read=read: read(env.blocked, env))
+        works("SocketIO." + name, "would block, delegated")(
+            lambda env, read=read: read(env.blocked, env)
+        )
     fails("SocketIO." + name, "wrong direction")(lambda env, read=read: read(env.writer, env))
     fails("SocketIO." + name, "timed out before")(lambda env, read=read: read(env.timed_out, env))
-    fails("SocketIO." + name, "times out")(lambda env, read=read: env.set_timeout_and(lambda raw: read(raw, env), 1e-6))
+    fails("SocketIO." + name, "times out")(
+        lambda env, read=read: env.set_timeout_and(lambda raw: read(raw, env), 1e-6)
+    )
     fails("SocketIO." + name, "the socket's error")(lambda env, read=read: read(env.failed, env))
 works("SocketIO.readinto", "delegated")(lambda env: env.faked.readinto(env.buffer))
 works("SocketIO.read", "delegated")(lambda env: env.faked.read(3))
-works("SocketIO.readinto", "memoryview")(lambda env: (env.feed(), env.raw.readinto(memoryview(env.buffer)[:14])))
+works("SocketIO.readinto", "memoryview")(
+    lambda env: (env.feed(), env.raw.readinto(memoryview(env.buffer)[:14]))
+)
 fails("SocketIO.readinto", "read-only buffer")(lambda env: env.raw.readinto(b"constant"))
 fails("SocketIO.readinto", "no buffer")(lambda env: env.raw.readinto(5))
 fails("SocketIO.read", "bad size")(lambda env: env.raw.read("5"))
@@ -224,7 +268,9 @@ fails("SocketIO.write", "no buffer")(lambda env: env.raw.write(object()))
 fails("SocketIO.write", "wrong direction")(lambda env: env.reader.write(b"data"))
 fails("SocketIO.write", "broken pipe")(lambda env: env.at_end.write(b"data"))
 fails("SocketIO.write", "the socket's error")(lambda env: env.failed.write(b"data"))
-works("SocketIO.writelines", "data")(lambda env: (env.raw.writelines([b"one", b"two"]), env.drain()))
+works("SocketIO.writelines", "data")(
+    lambda env: (env.raw.writelines([b"one", b"two"]), env.drain())
+)
 fails("SocketIO.writelines", "no buffers")(lambda env: env.raw.writelines([object()]))
 works("SocketIO.close", "twice")(lambda env: env.closed.close())
 works("SocketIO.close", "once")(lambda env: env.make("rb", 0).close())
@@ -235,19 +281,55 @@ for name in "closed", "mode", "name":
     works("SocketIO." + name, "closed")(lambda env, name=name: getattr(env.closed, name))
     fails("SocketIO." + name, "set")(lambda env, name=name: setattr(env.raw, name, 5))
 for name, args in ("seek", (0,)), ("tell", ()), ("truncate", (0,)):
-    fails("SocketIO." + name, "unsupported")(lambda env, name=name, args=args: getattr(env.raw, name)(*args))
-    fails("SocketIO." + name, "closed")(lambda env, name=name, args=args: getattr(env.closed, name)(*args))
+    fails("SocketIO." + name, "unsupported")(
+        lambda env, name=name, args=args: getattr(env.raw, name)(*args)
+    )
+    fails("SocketIO." + name, "closed")(
+        lambda env, name=name, args=args: getattr(env.closed, name)(*args)
+    )
 for name in "_sock", "_reading", "_writing", "_timeout_occurred", "_mode":
     works("SocketIO." + name, "got and set")(
         lambda env, name=name: setattr(env.faked, name, getattr(env.faked, name)))
 CLOSED_ARGUMENTS = {"readinto": (bytearray(5),), "write": (b"x",), "writelines": ([b"x"],)}
-for name in ("readinto", "read", "readall", "readline", "readlines", "write", "writelines", "fileno", "flush", "isatty",
-             "readable", "seekable", "writable"):
+for name in (
+    "readinto",
+    "read",
+    "readall",
+    "readline",
+    "readlines",
+    "write",
+    "writelines",
+    "fileno",
+    "flush",
+    "isatty",
+    "readable",
+    "seekable",
+    "writable",
+):
     fails("SocketIO." + name, "closed")(
         lambda env, name=name: getattr(env.closed, name)(*CLOSED_ARGUMENTS.get(name, ())))
-for name in ("readinto", "read", "readall", "readline", "readlines", "write", "writelines", "fileno", "flush", "isatty",
-             "readable", "seekable", "writable", "seek", "tell", "truncate", "close"):
-    fails("SocketIO." + name, "too many arguments")(lambda env, name=name: getattr(env.raw, name)(1, 2, 3, 4))
+for name in (
+    "readinto",
+    "read",
+    "readall",
+    "readline",
+    "readlines",
+    "write",
+    "writelines",
+    "fileno",
+    "flush",
+    "isatty",
+    "readable",
+    "seekable",
+    "writable",
+    "seek",
+    "tell",
+    "truncate",
+    "close",
+):
+    fails("SocketIO." + name, "too many arguments")(
+        lambda env, name=name: getattr(env.raw, name)(1, 2, 3, 4)
+    )
 
 NEXT = "SocketIO.next" if harness.PY2 else "SocketIO.__next__"
 works(NEXT, "data")(lambda env: (env.feed(), next(env.raw), env.raw.read(100)))
@@ -257,7 +339,9 @@ fails(NEXT, "closed")(lambda env: next(env.closed))
 # -- the streams above it
 
 works(MAKEFILE, "buffered exchange")(lambda env: exchange(env, env.make("rwb"), b"ping\n"))
-works(MAKEFILE, "text exchange")(lambda env: exchange(env, env.make("rw"), "ping\n" if not harness.PY2 else u"ping\n"))
+works(MAKEFILE, "text exchange")(
+    lambda env: exchange(env, env.make("rw"), "ping\n" if not harness.PY2 else u"ping\n")
+)
 works(MAKEFILE, "detached")(lambda env: env.make("rb").detach().close())
 
 
@@ -297,7 +381,9 @@ works("uninstall", "class")(lambda env: (install(Method), uninstall(Method)))
 def find_public_names(impl):
     """What has to be in the table: the package's functions, and the raw stream's methods and attributes."""
     names = [name for name in dir(impl.SocketIO) if not name.startswith("_")]
-    return {MAKEFILE, "SocketIO", "install", "uninstall", NEXT} | {"SocketIO." + name for name in names}
+    return {MAKEFILE, "SocketIO", "install", "uninstall", NEXT} | {
+        "SocketIO." + name for name in names
+    }
 
 
 # -- measuring
@@ -325,7 +411,19 @@ def count(sentinels):
 def find_growth(function, env, rounds, attempts=5, memory=False):
     """What grows by the rounds in each of the attempts: {what: by how much in the last}; empty if nothing does."""
     # 2.7 and the older 3.x count references to these, too; what is immortal simply does not change.
-    sentinels = [None, True, False, 0, b"", env.ours, env.fake, env.buffer, env.impl.SocketIO, socket.timeout, io.BufferedReader]
+    sentinels = [
+        None,
+        True,
+        False,
+        0,
+        b"",
+        env.ours,
+        env.fake,
+        env.buffer,
+        env.impl.SocketIO,
+        socket.timeout,
+        io.BufferedReader,
+    ]
     for _ in range(3):
         function(env)
     growth = None
@@ -339,10 +437,16 @@ def find_growth(function, env, rounds, attempts=5, memory=False):
         if growth is not None:
             harness.forget_exceptions()
         after = count(sentinels)
-        grown = {what: after[what] - before[what] for what in after if after[what] - before[what] > rounds // 2}
+        grown = {
+            what: after[what] - before[what]
+            for what in after
+            if after[what] - before[what] > rounds // 2
+        }
         if memory and read_resident_bytes() - resident > max(1 << 18, 3 * rounds):
             grown["resident bytes"] = read_resident_bytes() - resident
-        growth = grown if growth is None else {what: grown[what] for what in growth if what in grown}
+        growth = (
+            grown if growth is None else {what: grown[what] for what in growth if what in grown}
+        )
         if not growth:
             break
     return growth
@@ -361,7 +465,10 @@ def main():
         done += 1
         if growth:
             leaks += 1
-            harness.report("%s: %s" % (name, condition), **{what.replace(" ", "_"): growth[what] for what in growth})
+            harness.report(
+                "%s: %s" % (name, condition),
+                **{what.replace(" ", "_"): growth[what] for what in growth}
+            )
     harness.report("operations", tried=done, rounds_each=args.rounds, leaking=leaks)
     return 1 if leaks else 0
 

@@ -4,6 +4,7 @@
 
 checks that every byte arrives, and that descriptors, blocks and the resident size are afterwards what they were.
 """
+
 from __future__ import print_function
 
 import gc
@@ -124,12 +125,22 @@ def timed(what, function, impl, amount, unit):
     began = harness.clock()
     result = function(impl, amount)
     figures = {"streams": result} if function is open_at_once else {"resident_grown_kb": result}
-    harness.report(what, seconds=round(harness.clock() - began, 1), **dict(figures, **{unit: amount}))
+    harness.report(
+        what, seconds=round(harness.clock() - began, 1), **dict(figures, **{unit: amount})
+    )
 
 
 if __name__ == "__main__":
-    args = harness.parse(__doc__.splitlines()[0], streams=10000, made=1000000, messages=1000000, gigabytes=10)
+    args = harness.parse(
+        __doc__.splitlines()[0], streams=10000, made=1000000, messages=1000000, gigabytes=10
+    )
     timed("open at once", open_at_once, args.implementation, args.streams, "asked_for")
     timed("made and closed", make_and_close, args.implementation, args.made, "made")
-    timed("messages, 8 threads", exchange_messages, args.implementation, args.messages, "messages_each")
+    timed(
+        "messages, 8 threads",
+        exchange_messages,
+        args.implementation,
+        args.messages,
+        "messages_each",
+    )
     timed("through one stream", carry, args.implementation, args.gigabytes << 30, "bytes")

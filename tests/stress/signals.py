@@ -5,6 +5,7 @@
 carries so many megabytes each way through raw, buffered and text streams, with and without a timeout, then as much of them
 as the time allows with handlers that raise, and measures how late a timeout comes.
 """
+
 from __future__ import print_function
 
 import errno
@@ -16,7 +17,9 @@ import time
 import harness
 
 TICK_S = 0.001
-BLOCK = bytes(bytearray((i * i + i // 251) % 251 for i in range(65521)))  # a prime length: no chunk divides it
+BLOCK = bytes(
+    bytearray((i * i + i // 251) % 251 for i in range(65521))
+)  # a prime length: no chunk divides it
 TEXT_BLOCK = "".join(chr(32 + (i * i) % 90) if i % 61 else "\n" for i in range(65521))
 LARGEST = 1 << 20
 REPEATED = BLOCK * (LARGEST // len(BLOCK) + 3)
@@ -147,7 +150,9 @@ def make(impl, sock, kind, mode):
 
 def carry(impl, kind, nbytes, timeout=None, pause=0.0):
     """So many bytes in and so many out through a stream of this kind, with a handler that does nothing; the ticks that came."""
-    pairs = [harness.tcp_pair() for _ in range(2)]  # before the ticks come: 2.7 does not try connect() again
+    pairs = [
+        harness.tcp_pair() for _ in range(2)
+    ]  # before the ticks come: 2.7 does not try connect() again
     with Ticking() as ticking:
         for mode in "rw":
             ours, peer = pairs.pop()
@@ -181,7 +186,9 @@ def read_exactly(impl, nbytes, timeout=None):
             if ticking.try_call(raw.readinto, scratch, results):
                 if results[0] == 0:
                     break
-                assert scratch[:results[0]] == expect(position, results[0]), "wrong bytes after %d" % position
+                assert scratch[: results[0]] == expect(position, results[0]), (
+                    "wrong bytes after %d" % position
+                )
                 position += results[0]
     worker.result()
     assert position == nbytes, (position, nbytes)
@@ -201,7 +208,9 @@ def write_exactly(impl, nbytes, timeout=None):
     position = 0
     with Ticking(raise_each=3) as ticking:
         while position < nbytes:
-            if ticking.try_call(raw.write, expect(position, min(50021, nbytes - position)), results):
+            if ticking.try_call(
+                raw.write, expect(position, min(50021, nbytes - position)), results
+            ):
                 position += results.pop()
     ours.shutdown(socket.SHUT_WR)
     assert worker.result(600) == position
@@ -221,7 +230,9 @@ def flush_exactly(impl, nbytes, timeout=None):
     with Ticking(raise_each=3) as ticking:
         while position < nbytes:
             results = []
-            chunk = expect(position, min(60013, nbytes - position))  # fits: write() itself does not send
+            chunk = expect(
+                position, min(60013, nbytes - position)
+            )  # fits: write() itself does not send
             while not ticking.try_call(stream.write, chunk, results):
                 pass
             position += results[0]
@@ -246,7 +257,10 @@ def measure_lateness(impl, timeout):
         assert error.errno == errno.EAGAIN
     ours.settimeout(timeout)
     with Ticking():
-        for mode, call in (("rb", lambda raw: raw.read(1)), ("wb", lambda raw: raw.write(b"f" * 4096))):
+        for mode, call in (
+            ("rb", lambda raw: raw.read(1)),
+            ("wb", lambda raw: raw.write(b"f" * 4096)),
+        ):
             raw = impl.makefile(ours, mode, 0)
             began = harness.clock()
             try:
@@ -266,16 +280,26 @@ def run(impl, megabytes):
         for timeout in None, 60:
             began = harness.clock()
             ticks = carry(impl, kind, megabytes << 20, timeout)
-            harness.report("%s, timeout %s" % (kind, timeout), megabytes_each_way=megabytes, signals=ticks,
-                           seconds=round(harness.clock() - began, 1))
+            harness.report(
+                "%s, timeout %s" % (kind, timeout),
+                megabytes_each_way=megabytes,
+                signals=ticks,
+                seconds=round(harness.clock() - began, 1),
+            )
     if impl.name == "c":
         for function in read_exactly, write_exactly, flush_exactly:
             for timeout in None, 60:
                 nbytes = (megabytes << 20) // (2000 if function is read_exactly else 200)
                 raised = function(impl, nbytes, timeout)
-                harness.report("%s, timeout %s" % (function.__name__, timeout), bytes=nbytes, raised=raised)
+                harness.report(
+                    "%s, timeout %s" % (function.__name__, timeout), bytes=nbytes, raised=raised
+                )
     worst = [max(pair) for pair in zip(*[measure_lateness(impl, 0.2) for _ in range(25)])]
-    harness.report("lateness of 25 timeouts", worst_read_ms=round(worst[0] * 1e3, 1), worst_write_ms=round(worst[1] * 1e3, 1))
+    harness.report(
+        "lateness of 25 timeouts",
+        worst_read_ms=round(worst[0] * 1e3, 1),
+        worst_write_ms=round(worst[1] * 1e3, 1),
+    )
     assert max(worst) < 0.05
 
 

@@ -4,6 +4,7 @@
 
 divides the seconds between the workloads below and prints how often each did what.
 """
+
 from __future__ import print_function
 
 import collections
@@ -40,7 +41,9 @@ def check_records(data, seen):
     assert len(data) % RECORD.size == 0, len(data)
     for start in range(0, len(data), RECORD.size):
         writer, sequence, _ = RECORD.unpack(data[start:start + RECORD.size])
-        assert data[start:start + RECORD.size] == make_record(writer, sequence), data[start:start + RECORD.size]
+        assert data[start : start + RECORD.size] == make_record(writer, sequence), data[
+            start : start + RECORD.size
+        ]
         seen[writer, sequence] += 1
 
 
@@ -81,7 +84,11 @@ def share_streams(impl, budget, buffering=None):
         parts = sum((reader.result() for reader in readers), [])
         if buffering == 0:
             received = b"".join(parts)
-            expected = b"".join(make_record(writer, sequence) for writer in range(half) for sequence in range(records))
+            expected = b"".join(
+                make_record(writer, sequence)
+                for writer in range(half)
+                for sequence in range(records)
+            )
             assert sorted(bytearray(received)) == sorted(bytearray(expected))
             byte_sums.append(len(received))
         else:
@@ -106,7 +113,9 @@ def use_own_streams(impl, budget):
             ours.settimeout(random.choice([None, 60]))
             peer.settimeout(random.choice([None, 60]))
             binary = random.random() < 0.7
-            buffering = random.choice([None, 0, 1, 100]) if binary else random.choice([None, 1, 100])
+            buffering = (
+                random.choice([None, 0, 1, 100]) if binary else random.choice([None, 1, 100])
+            )
             left = impl.makefile(ours, "rwb" if binary else "rw", buffering)
             right = impl.makefile(peer, "rwb" if binary else "rw", buffering)
             line = os.urandom(8).hex() if not harness.PY2 else os.urandom(8).encode("hex").decode()
@@ -211,7 +220,9 @@ def pull_the_rug(impl, budget):
                     if data == b"":
                         return
                 if data is None:
-                    time.sleep(0.001)  # the buffer's lock is not fair: who asks again at once keeps it from who closes
+                    time.sleep(
+                        0.001
+                    )  # the buffer's lock is not fair: who asks again at once keeps it from who closes
 
         def write():
             while not stop:
