@@ -13,8 +13,8 @@
    So there are three rules.
 
    1. What does not wait keeps the GIL, whatever the size of its buffer: a receive of what the
-   kernel has, and a send that the kernel takes.  A thread whose data is always ready is one that
-   computes, and shares as threads that compute do.
+      kernel has, and a send that the kernel takes.  A thread whose data is always ready is one that
+      computes, and shares as threads that compute do.
 
    2. What waits gives the GIL up.  So does a send while another transfer is in a system call
       without it: where both ends are on one machine a send does the receiver's work as well, and
@@ -22,11 +22,11 @@
 
    3. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
       interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations
-   of a stream, and before each wait, we call a function of Python that does nothing.  That call is
-   the interpreter's own check: it gives the GIL up if another thread has asked for it, runs
-   handlers of signals and pending calls, raises asynchronous exceptions, and stops for the
-   collector on a build without a GIL.  It comes before anything is moved, so that an exception
-   loses nothing.
+      of a stream, and before each wait, we call a function of Python that does nothing.  That call
+      is the interpreter's own check: it gives the GIL up if another thread has asked for it, runs
+      handlers of signals and pending calls, raises asynchronous exceptions, and stops for the
+      collector on a build without a GIL.  It comes before anything is moved, so that an exception
+      loses nothing.
 
    There is no clock in this, and no thread is woken or waited for: who wants the GIL asks the
    interpreter for it after its switch interval, and gets it at the next check. */

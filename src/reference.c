@@ -1,14 +1,16 @@
 /* reference.c: see reference.h.
 
-   | the sock has                              | taken           | released | |
-   ----------------------------------------- | --------------- | -----------------------------------
-   | | `_makefile_refs`, an int, and             |                 | | |   `_decref_socketios` | +=
-   1            | `_decref_socketios()`               | |   a `close` that counts it down | += 1 |
-   `close()`: 2.7's ssl.SSLSocket, old | |                                           | | urllib3 |
-   |   neither                                 | += 1            | -= 1 | | `_io_refs` | += 1 |
-   `_decref_socketios()`               | | both, and socket.socket's own             | `_io_refs` +=
-   1 | `_decref_socketios()`, its own      | |   `_decref_socketios`                     | | | |
-   neither, but is a C socket or 2.7's own   | by being held   | by being dropped |
+   The sock has                               A stream adds one to   Its end is told by
+   ----------------------------------------   --------------------   ---------------------------
+   `_makefile_refs`, an int, and
+       `_decref_socketios`                    `_makefile_refs`       `_decref_socketios()`
+       a `close` that counts it down (2.7's
+       ssl.SSLSocket, old urllib3)            `_makefile_refs`       `close()`
+       neither                                `_makefile_refs`       `_makefile_refs -= 1`
+   `_io_refs`                                 `_io_refs`             `_decref_socketios()`
+   both, and `_decref_socketios` is
+       socket.socket's own                    `_io_refs`             `_decref_socketios()`
+   neither, but is a C socket or 2.7's own    nothing: it is held    letting it go
 
    What socket.socket's own `_decref_socketios` does for a plain socket.socket is done here, without
    calling a function of Python. */
