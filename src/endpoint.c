@@ -2,6 +2,7 @@
 #include "endpoint.h"
 
 #include "paths.h"
+#include "tls.h"
 
 /* ---- The look-up ----------------------------------------------------------------------------- */
 
@@ -258,10 +259,13 @@ endpoint_call(SocketIO *self, PyObject *sock, PyObject *method, PyObject *argume
 #else
     (void)sock;
 #endif
-    COUNT_PATH(method);
     for (;;) {
-        PyObject *result = PyObject_CallOneArg(method, argument);
+        PyObject *result;
 
+        if (!tls_transfer(self->state, method, argument, kind, &result)) {
+            COUNT_PATH(method);
+            result = PyObject_CallOneArg(method, argument);
+        }
         if (result != NULL) {
             return result;
         }

@@ -7,13 +7,14 @@
 #include "compat.h"
 
 #ifdef MAKEFILE_COUNT_PATHS
-#define PATHS(X)                                                            \
-    X(direct)           /* operations on the descriptor */                  \
-    X(method)           /* operations by the sock's own method */           \
-    X(class_remembered) /* a class that is known to inherit both methods */ \
-    X(class_searched)   /* a class that was searched for them */            \
-    X(gil_kept)         /* system calls with the GIL */                     \
-    X(gil_given_up)     /* system calls without it, waits among them */     \
+#define PATHS(X)                                                             \
+    X(direct)           /* operations on the descriptor */                   \
+    X(method)           /* operations by the sock's own method */            \
+    X(tls)              /* operations by the C object of an ssl.SSLSocket */ \
+    X(class_remembered) /* a class that is known to inherit both methods */  \
+    X(class_searched)   /* a class that was searched for them */             \
+    X(gil_kept)         /* system calls with the GIL */                      \
+    X(gil_given_up)     /* system calls without it, waits among them */      \
     X(check)            /* checks of the interpreter */
 
 #define PATH(name) PATH_##name,

@@ -48,11 +48,13 @@
     X(send, "send")                               \
     X(sendall, "sendall")                         \
     X(sock, "_sock")                              \
+    X(sslobj, "_sslobj")                          \
     X(text_encoding, "text_encoding")             \
     X(text_io_wrapper, "TextIOWrapper")           \
     X(timeout_occurred, "_timeout_occurred")      \
     X(w, "w")                                     \
     X(wb, "wb")                                   \
+    X(write, "write")                             \
     X(writing, "_writing")                        \
     X(module_csocket, "_socket")                  \
     X(module_socket, "socket")                    \
@@ -79,6 +81,7 @@
     X(socketio_type)     /* our SocketIO */                                                  \
     X(callable_type)     /* the type of backport_makefile */                                 \
     X(backport_makefile)                                                                     \
+    X(tls_functions)      /* what _tls.known_functions() told */                             \
     X(socket_decref)      /* socket.socket._decref_socketios; only compared */               \
     X(socket_decref_code) /* its code, if that counts as reference.c does; else NULL */
 
@@ -92,6 +95,8 @@ typedef struct {
     PyObject *module; /* Borrowed: the module whose state this is; NULL where it is the process's */
     csocket_knowledge csocket;
     uint64_t socketio_version;    /* of socketio_type as it was made */
+    uint64_t tls_version;         /* of ssl.SSLSocket with tls_functions; 0: not seen yet */
+    uint64_t tls_refused;         /* of the class that was looked at last and not known */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */
     int is_only_interpreter;      /* as of the last check: see gil.h */

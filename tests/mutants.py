@@ -39,7 +39,10 @@ LOOK_UP_SEND = (
     "get_method(self, sock, \"send\")\n",
 )
 # The usual socket is served in place; with this it goes the way of all others, which is mutated then.
-ALL_ONE_WAY = ("Socket = () if PY2 else socket.socket\n", "Socket = ()\n")
+ALL_ONE_WAY = (
+    "Socket = socket.socket if not PY2 and issubclass(socket.socket, CSocket) else ()\n",
+    "Socket = ()\n",
+)
 
 MUTATIONS["counter not restored after a failed constructor"] = [
     (

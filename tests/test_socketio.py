@@ -1313,6 +1313,8 @@ def test_readall_that_times_out_poisons_the_stream(any_impl, unix_pair):
 
 @pytest.mark.parametrize("size", [sys.maxsize, sys.maxsize - 8])
 def test_read_of_more_than_there_is_memory_is_an_error_and_takes_nothing(any_impl, unix_pair, size):
+    if PYPY and any_impl.name == "interpreter":
+        pytest.skip("PyPy's own receives before it finds that there is no memory")
     ours, peer = unix_pair
     peer.sendall(b"spam")
     raw = any_impl.SocketIO(ours, "r")

@@ -1,0 +1,506 @@
+"""Streams over ssl.SSLSocket, beside the interpreter's own: what is put in the place of what it
+uses, ends of all kinds, and random programmes.
+
+C does what ssl.SSLSocket's own functions do without calling them (src/tls.h).  That wire traffic is
+encrypted is in test_security.py, which way an operation goes in test_c_paths.py.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import sys
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import harness
+from conftest import INTERPRETER, OURS, get_name
+from running import HANGING, Worker, get_examples
+
+TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
+CONTEXTS = []
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info < (3, 8) or harness.PYPY, reason="there SSLSocket is made otherwise"
+)
+
+
+def get_contexts():
+    if not CONTEXTS:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(os.path.join(TLS, "cert.pem"), os.path.join(TLS, "key.pem"))
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname = False
+        client.verify_mode = ssl.CERT_NONE
+        CONTEXTS.extend([server, client])
+    return CONTEXTS
+
+
+def connect(cls=ssl.SSLSocket, **options):
+    """(client, server), of which the client is made by *cls*; the handshake is done."""
+    server_context, client_context = get_contexts()
+    ours, peer = socket.socketpair()
+    for sock in ours, peer:
+        sock.settimeout(HANGING)
+    accepting = Worker(lambda: server_context.wrap_socket(peer, server_side=True))
+    client_context.sslsocket_class = cls
+    client = client_context.wrap_socket(ours, **options)
+    server = accepting.get()
+    server.sendall(b"first")  # TLS 1.3's session tickets come before it
+    assert client.recv(5) == b"first"
+    return client, server
+
+
+@contextlib.contextmanager
+def connected(*args, **options):
+    ours, peer = connect(*args, **options)
+    try:
+        yield ours, peer
+    finally:
+        ours.close()
+        peer.close()
+
+
+def tell(call, *args):
+    """What a call came to, so that two implementations can be compared."""
+    try:
+        result = call(*args)
+    except Exception as error:
+        return type(error).__name__, getattr(error, "errno", None), str(error.args[-1:])
+    return bytes(result) if isinstance(result, (bytearray, memoryview)) else result
+
+
+def read_into(stream, nbytes):
+    buffer = bytearray(nbytes)
+    return stream.readinto(buffer), bytes(buffer)
+
+
+def use(stream, peer):
+    """Read and write in all the ways there are."""
+    told = []
+    told.append(tell(peer.sendall, b"0123456789" * 3))
+    if told == [None]:
+        told.append(tell(stream.read, 4))
+        told.append(tell(read_into, stream, 4))
+        told.append(tell(stream.readinto, bytearray()))
+        told.append(tell(lambda: stream.readinto(memoryview(bytearray(8)).cast("H"))))
+    told.append(tell(stream.write, b"hello"))
+    told.append(tell(stream.write, memoryview(b"world")))
+    peer.settimeout(0)
+    told.append(tell(peer.recv, 100))
+    told.append(tell(peer.recv, 100))
+    return told
+
+
+# --- What stands in the way -----------------------------------------------------------------------
+
+
+def make_function(log, name, own):
+    def function(self, *args, **kwargs):
+        log.append((name, len(args), sorted(kwargs)))
+        return own(self, *args, **kwargs)
+
+    return function
+
+
+def patch_class(log, name):
+    """ssl.SSLSocket.name is another function."""
+    own = vars(ssl.SSLSocket)[name]
+    setattr(ssl.SSLSocket, name, make_function(log, name, own))
+    return lambda: setattr(ssl.SSLSocket, name, own)
+
+
+def patch_base(log, name):
+    """socket.socket, below ssl.SSLSocket, has another function."""
+    own = getattr(socket.socket, name, None)
+    inherited = name not in vars(socket.socket)
+    setattr(socket.socket, name, make_function(log, name, own))
+    return lambda: delattr(socket.socket, name) if inherited else None
+
+
+def patch_code(log, name):
+    """The function is the same, and its code is another's."""
+    function = vars(ssl.SSLSocket)[name]
+    code, globals_, closure = function.__code__, function.__globals__, function.__closure__
+    own = type(function)(code, globals_, name, function.__defaults__, closure)
+    globals_.update(_test_log=log, _test_own=own)
+    function.__code__ = (bare if closure is None else make_closure()).__code__
+    return lambda: setattr(function, "__code__", code)
+
+
+# With the names of ssl, whose function has this code then.
+
+
+def bare(self, *args):
+    _test_log.append("called")  # noqa: F821
+    return _test_own(self, *args)  # noqa: F821
+
+
+def make_closure():
+    cell = None
+
+    def closure(self, *args):
+        _test_log.append(("called", cell is None))  # noqa: F821
+        return _test_own(self, *args)  # noqa: F821
+
+    return closure
+
+
+def patch_defaults(log, name):
+    """The function is the same, and what it takes for missing arguments is not."""
+    function = vars(ssl.SSLSocket)[name]
+    defaults = function.__defaults__
+    function.__defaults__ = {"recv_into": (3, 0), "send": (1,)}.get(name, defaults)
+    return lambda: setattr(function, "__defaults__", defaults)
+
+
+FUNCTIONS = ["recv_into", "read", "send", "_checkClosed"]
+PATCHES = [patch_class, patch_base, patch_code, patch_defaults]
+
+
+@contextlib.contextmanager
+def patched(patch, log, name):
+    undo = patch(log, name)
+    try:
+        yield
+    finally:
+        undo()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.__name__)
+def test_what_is_changed_in_the_class_is_honoured(impl, patch, name):
+    def run(implementation):
+        log = []
+        with connected() as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            told = [use(raw, peer)]
+            with patched(patch, log, name):
+                log.append("patched")
+                told.append(use(raw, peer))
+                told.append(use(implementation.makefile(ours, "rwb", buffering=0), peer))
+                log.append("restored")
+            told.append(use(raw, peer))
+        return told, log
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_changed_before_the_first_stream_is_honoured(impl, name):
+    """In a fresh interpreter, in which nobody has looked at ssl.SSLSocket yet."""
+    from running import run_script
+
+    script = """
+import test_tls
+
+log = []
+with test_tls.connected() as (ours, peer):
+    with test_tls.patched(test_tls.patch_class, log, %r):
+        told = test_tls.use(makefile(ours, "rwb", 0), peer)
+assert log, told
+"""
+    run_script(script % name, impl)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_set_on_the_socket_is_honoured(impl, name):
+    def run(implementation):
+        log = []
+        with connected() as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            told = [use(raw, peer)]
+            own = getattr(ours, name)
+            setattr(ours, name, lambda *args: log.append((name, len(args))) or own(*args))
+            told.append(use(raw, peer))
+            delattr(ours, name)
+            told.append(use(raw, peer))
+        return told, log
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS + ["__getattribute__", "_sslobj"])
+def test_what_a_subclass_has_is_honoured(impl, name):
+    def run(implementation):
+        log = []
+
+        class Watched(ssl.SSLSocket):
+            pass
+
+        if name == "_sslobj":
+            Watched._sslobj = property(
+                lambda self: log.append("get") or vars(self)["sslobj"],
+                lambda self, value: vars(self).update(sslobj=value),
+            )
+        elif name == "__getattribute__":
+
+            def get(self, name):
+                log.append(name)
+                return ssl.SSLSocket.__getattribute__(self, name)
+
+            Watched.__getattribute__ = get
+        else:
+            setattr(Watched, name, make_function(log, name, getattr(ssl.SSLSocket, name)))
+        with connected(Watched) as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            del log[:]
+            return use(raw, peer), [entry for entry in log if entry != "_closed"]
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+def test_a_proxy_that_answers_with_the_methods_of_a_tls_socket_is_served(impl):
+    class Proxy(object):
+        _makefile_refs = 0
+
+        def __init__(self, sock):
+            self.sock = sock
+
+        def __getattr__(self, name):
+            return getattr(self.sock, name)
+
+    with connected() as (ours, peer):
+        with impl.makefile(Proxy(ours), "rwb", 0) as raw:
+            assert use(raw, peer)[1] == b"0123"
+
+
+class Scripted(object):
+    """Stands for the object in C: answers to everything, and keeps what it was asked."""
+
+    def __init__(self, error=None):
+        self.asked = []
+        self.error = error
+
+    def read(self, nbytes, buffer=None):
+        self.asked.append(("read", nbytes, type(buffer).__name__))
+        if self.error is not None:
+            raise self.error
+        buffer[:1] = b"x"
+        return 1
+
+    def write(self, data):
+        self.asked.append(("write", bytes(data)))
+        if self.error is not None:
+            raise self.error
+        return len(data)
+
+
+ERRORS = [
+    None,
+    ssl.SSLError(ssl.SSL_ERROR_EOF, "end"),
+    ssl.SSLEOFError(int(ssl.SSL_ERROR_EOF), "end"),
+    ssl.SSLError("no number"),
+    ssl.SSLError(),
+    ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), "want"),
+    socket.timeout("slow"),
+    BlockingIOError(11, "later"),
+    OSError(ssl.SSL_ERROR_EOF, "not of TLS"),
+    ZeroDivisionError("else"),
+]
+
+
+@pytest.mark.parametrize("suppress", [True, False, None], ids=str)
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_errors_of_the_tls_object_are_those_of_the_interpreters_stream(impl, error, suppress):
+    def run(implementation):
+        with connected() as (ours, peer):
+            own, ours._sslobj = ours._sslobj, Scripted(error)
+            if suppress is None:
+                del ours.suppress_ragged_eofs
+            else:
+                ours.suppress_ragged_eofs = suppress
+            told = []
+            for call in "readinto", "write", "read":  # a timeout refuses later reads
+                raw = implementation.makefile(ours, "rwb", buffering=0)
+                argument = {"readinto": bytearray(3), "write": b"data", "read": 3}[call]
+                told.append(tell(getattr(raw, call), argument))
+                told.append(tell(raw.read, 1))
+                told.append(tell(getattr, raw, "_timeout_occurred"))
+            told.append(ours._sslobj.asked)
+            ours._sslobj = own
+        return told
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+def test_error_while_an_error_is_judged_has_that_as_its_context(any_impl):
+    class Odd(ssl.SSLSocket):
+        pass
+
+    class OddSwitch(object):
+        def __bool__(self):
+            raise ZeroDivisionError
+
+    with connected() as (ours, peer):
+        own, ours._sslobj = ours._sslobj, Scripted(ssl.SSLError(ssl.SSL_ERROR_EOF, "end"))
+        ours.suppress_ragged_eofs = OddSwitch()
+        with pytest.raises(ZeroDivisionError) as caught:
+            any_impl.makefile(ours, "rb", buffering=0).read(1)
+        assert type(caught.value.__context__) is ssl.SSLError
+        ours._sslobj = own
+
+
+# --- Ends -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+@pytest.mark.parametrize("end", ["unwrap", "ragged"])
+def test_end_of_the_peer_is_the_end_of_the_stream_or_an_error(impl, end, suppress):
+    def run(implementation):
+        with connected(suppress_ragged_eofs=suppress) as (ours, peer):
+            raw = implementation.makefile(ours, "rb", buffering=0)
+            peer.sendall(b"last words")
+            if end == "unwrap":
+                peer.settimeout(0.05)
+                tell(peer.unwrap)  # it waits in vain for our answer
+            else:
+                peer.shutdown(socket.SHUT_RDWR)
+            return [tell(raw.read, 4), tell(raw.read, 100), tell(raw.read, 1), tell(raw.readall)]
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+def test_after_unwrap_the_stream_reads_and_writes_what_the_socket_does(any_impl):
+    with connected() as (ours, peer):
+        raw = any_impl.makefile(ours, "rwb", buffering=0)
+        assert use(raw, peer)[1] == b"0123"
+        peer.settimeout(HANGING)
+        ours.recv(100)
+        ending = Worker(peer.unwrap)
+        ours.unwrap()
+        plain = ending.get()
+        plain.sendall(b"in clear")
+        assert raw.read(100) == b"in clear"
+        assert raw.write(b"so too") == 6
+        assert plain.recv(100) == b"so too"
+        plain.close()
+
+
+def test_stream_over_a_socket_without_its_tls_object_has_the_sockets_error(impl):
+    def run(implementation):
+        with connected() as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            own = ours._sslobj
+            del ours._sslobj
+            told = use(raw, peer)
+            ours._sslobj = own
+        return told
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+def test_read_that_waits_when_another_thread_closes_the_socket_ends(any_impl):
+    with connected() as (ours, peer):
+        raw = any_impl.makefile(ours, "rb", buffering=0)
+        reading = Worker(raw.read, 10).wait_until_blocked()
+        ours.close()  # the stream keeps the descriptor open
+        peer.sendall(b"late")
+        assert reading.get() == b"late"
+        assert raw.read(0) == b""
+
+
+def test_timeout_of_a_read_refuses_later_ones(any_impl):
+    with connected() as (ours, peer):
+        ours.settimeout(0.05)
+        raw = any_impl.makefile(ours, "rb", buffering=0)
+        with pytest.raises(socket.timeout):
+            raw.read(1)
+        peer.sendall(b"late")
+        with pytest.raises(OSError, match="cannot read from timed out object"):
+            raw.read(1)
+
+
+def test_exception_of_a_signal_handler_in_a_wait_comes_out(any_impl):
+    def handler(signum, frame):
+        raise ZeroDivisionError
+
+    old = signal.signal(signal.SIGALRM, handler)
+    try:
+        with connected() as (ours, peer):
+            raw = any_impl.makefile(ours, "rb", buffering=0)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(ZeroDivisionError):
+                raw.read(1)
+            peer.sendall(b"on")
+            assert raw.read(2) == b"on"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+# --- Random programmes ----------------------------------------------------------------------------
+
+SIZES = st.sampled_from([0, 1, 5, 64, 1000, 16384, 20000])
+STEPS = st.one_of(
+    st.tuples(st.just("feed"), SIZES),
+    st.tuples(st.sampled_from(["read", "readinto", "write", "buffered", "line"]), SIZES),
+    st.tuples(st.sampled_from(["class", "object", "restore"]), st.sampled_from(FUNCTIONS)),
+    st.tuples(st.just("mode"), st.sampled_from(["none", "object", "suppress", "drop"])),
+    st.just(("end",)),
+)
+
+
+def run_programme(implementation, steps):
+    log, told, undo, ended = [], [], [], False
+    with connected() as (ours, peer):
+        ours.settimeout(0)  # a read that finds nothing says so
+        peer.settimeout(0)
+        raw = implementation.makefile(ours, "rwb", buffering=0)
+        buffered = implementation.makefile(ours, "rb")
+        own = ours._sslobj
+        for step in steps:
+            if ended and step[0] in ("feed", "mode"):
+                continue
+            if ours._sslobj is None and step[0] in ("read", "readinto", "buffered", "line"):
+                told.append(len(tell(raw.read, step[1]) or b""))  # the cipher is never the same
+            elif step[0] == "feed":
+                told.append(tell(peer.send, b"ab\n" * step[1]))
+            elif step[0] == "read":
+                told.append(tell(raw.read, step[1]))
+            elif step[0] == "readinto":
+                told.append(tell(read_into, raw, step[1]))
+            elif step[0] == "write":
+                told.append(tell(raw.write, b"x" * step[1]))
+            elif step[0] == "buffered":
+                told.append(tell(buffered.read1, step[1]))
+            elif step[0] == "line":
+                told.append(tell(buffered.readline))
+            elif step[0] == "class":
+                undo.append(patch_class(log, step[1]))
+            elif step[0] == "object":
+                function = getattr(ssl.SSLSocket, step[1]).__get__(ours)
+                setattr(ours, step[1], lambda *args, f=function: log.append(len(args)) or f(*args))
+            elif step[0] == "restore":
+                vars(ours).pop(step[1], None)
+            elif step == ("mode", "none"):
+                ours._sslobj = None
+            elif step == ("mode", "object"):
+                ours._sslobj = own
+            elif step == ("mode", "suppress"):
+                ours.suppress_ragged_eofs = not ours.suppress_ragged_eofs
+            elif step == ("mode", "drop"):
+                told.append(tell(peer.recv, 1 << 20))
+            elif step[0] == "end":
+                peer.close()
+                ended = True
+        while undo:
+            undo.pop()()
+        ours._sslobj = own
+    return told, log
+
+
+@pytest.mark.parametrize("implementation", OURS, ids=get_name)
+@settings(max_examples=get_examples(60), deadline=None)
+@given(steps=st.lists(STEPS, max_size=25))
+def test_any_programme_does_what_it_does_with_the_interpreters_stream(implementation, steps):
+    for other in INTERPRETER:
+        assert run_programme(implementation, steps) == run_programme(other, steps)
