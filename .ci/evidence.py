@@ -1,7 +1,7 @@
-"""Whether the test results of all interpreters together prove what they are to prove: evidence.py FOLDER
+"""Do all interpreters' test results together prove what they are to prove?  evidence.py FOLDER
 
-FOLDER holds JUnit files, one for each step of CI and interpreter.  What is wrong is printed, and the
-exit status is 1, when
+FOLDER holds JUnit files, one for each step of CI and interpreter.  What is wrong is printed, and
+the exit status is 1, when
 
 - a Python that is to be tested has no results, or one has a failed test;
 - with a CPython about as many tests of the C extension as of its twin have not passed, unless the

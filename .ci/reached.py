@@ -1,13 +1,15 @@
 """Which lines of the C sources and of the pure-Python twin the tests reach.
 
 reached.py collect DIRECTORY
-    build the sources for this Python with gcov's counters, run the suite on them, write DIRECTORY/reached.json
+    build the sources for this Python with gcov's counters, run the suite on them, write
+    DIRECTORY/reached.json
 reached.py report DIRECTORY
-    put those that lie in its folders together, since no single Python reaches every line, and print what is missing
+    put those that lie in its folders together, since no single Python reaches every line, and print
+    what is missing
 
-The report fails when less than 97 % of the C lines, or not all of the twin's, were reached on any of these Pythons; and when a
-line that was not has no reason beside it.  The reason is a comment, "unreached: why", in the run of lines that were not reached
-or in the line that leads to it.
+The report fails when less than 97 % of the C lines, or not all of the twin's, were reached on any
+of these Pythons; and when a line that was not has no reason beside it.  The reason is a comment,
+"unreached: why", in the run of lines that were not reached or in the line that leads to it.
 """
 
 from __future__ import print_function
@@ -51,7 +53,10 @@ def collect(directory, pytest_arguments):
 
 
 def read_gcov(build):
-    """{path: {line: reached}} for the files in src/, by the counters of all that ran; a header's lines count for every user."""
+    """{path: {line: reached}} for the files in src/, by the counters of all that ran.
+
+    A header's lines count for every user.
+    """
     lines = {}
     for counters in glob.glob(os.path.join(build, "temp*", "src", "*.gcda")):
         output = subprocess.check_output(["gcov", "--json-format", "--stdout", counters], cwd=ROOT)

@@ -3,7 +3,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Seconds that `calls` reads of `size` bytes took; negative if one of them did not return `size`. */
+/* Seconds that `calls` reads of `size` bytes took; negative if one did not return `size`. */
 double
 bare_recv(int fd, void *buffer, size_t size, long calls)
 {

@@ -110,7 +110,7 @@ def summary(result):
 
 
 def short_name(what):
-    """In a table of ratios it goes without saying that they are the interpreter's time over ours."""
+    """In a table of ratios it need not be said that they are the interpreter's time over ours."""
     return what.replace(": interpreter / ours", "").replace(": ours / interpreter", "")
 
 

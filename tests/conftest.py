@@ -1,8 +1,8 @@
-"""What the whole suite shares: which implementation is under test, and sockets that are closed at the end.
+"""What the whole suite shares: the implementation under test, and sockets closed at the end.
 
-``impl`` runs a test once for each of our implementations.  ``any_impl`` adds the interpreter's own makefile, where there is
-one: a test that takes it proves its expectation on the oracle as well, so prefer it wherever the contract names no
-deliberate difference.
+``impl`` runs a test once for each of our implementations.  ``any_impl`` adds the interpreter's own
+makefile, where there is one: a test that takes it proves its expectation on the oracle as well, so
+prefer it wherever the contract names no deliberate difference.
 """
 
 import collections
@@ -38,7 +38,10 @@ def load_python():
 
 
 def find_implementations():
-    """The implementations that are installed; with BACKPORTS_MAKEFILE_C=require a missing C extension is an error."""
+    """The implementations that are installed.
+
+    With BACKPORTS_MAKEFILE_C=require a missing C extension is an error.
+    """
     found = [load_python()]
     try:
         found.insert(0, load_c())
@@ -106,11 +109,14 @@ def c_impl():
 
 @pytest.fixture(scope="module", autouse=True)
 def cheap_collections():
-    """Collect what the tests of a module make, and not what pytest and the tests before have made, some hundred times."""
+    """Collect what the tests of a module make.
+
+    What pytest and the tests before have made is left alone: it would be collected some hundred
+    times.
+    """
     gc.collect()
-    if (
-        hasattr(gc, "freeze") and getattr(sys, "_is_gil_enabled", lambda: True)()
-    ):  # without a GIL 3.13's hangs after freeze()
+    # Without a GIL 3.13's collector hangs after freeze().
+    if hasattr(gc, "freeze") and getattr(sys, "_is_gil_enabled", lambda: True)():
         gc.freeze()
         yield
         gc.unfreeze()
@@ -131,9 +137,8 @@ def closing():
     for closable in reversed(opened):
         try:
             closable.close()
-        except (
-            Exception
-        ):  # what a test left broken is the test's business, the descriptors are ours
+        except Exception:
+            # What a test left broken is the test's business, the descriptors are ours.
             pass
 
 
@@ -150,7 +155,7 @@ def tcp_pair(closing):
 
 @pytest.fixture
 def unix_pair(closing):
-    """The two ends of `socket.socketpair()`; on 2.7 these are bare `_socket.socket` objects, (ours, peer)."""
+    """The ends of a `socket.socketpair()`, (ours, peer); on 2.7 bare `_socket.socket` objects."""
     ours, peer = socket.socketpair()
     return closing(ours), closing(peer)
 
@@ -164,9 +169,12 @@ IMPORT = {
 
 @pytest.fixture
 def run_script():
-    """A function that gives what a script prints, run in a fresh interpreter with `SocketIO` and `makefile` of an implementation.
+    """A function that runs a script in a fresh interpreter and gives what it prints.
 
-    Options such as "-X", "dev" go to the interpreter.  A script that fails, or says anything on stderr, fails the test.
+    The script has `SocketIO` and `makefile` of an implementation.
+
+    Options such as "-X", "dev" go to the interpreter.  A script that fails, or says anything on
+    stderr, fails the test.
     """
 
     def run(implementation, script, *options):
@@ -184,7 +192,10 @@ def run_script():
 
 @pytest.fixture
 def tls_pair(closing):
-    """Two ends of a TLS connection over loopback, and a function that gives all that went over the wire: (ours, peer, wire)."""
+    """The ends of a TLS connection over loopback: (ours, peer, wire).
+
+    `wire` is a function that gives all that went over the wire.
+    """
     carried = []
 
     def connect():
@@ -221,5 +232,5 @@ def tls_pair(closing):
     return ours, closing(accepted.get()), lambda: b"".join(carried)
 
 
-# The short forms of the stress programs import them as plain modules, as the programs import each other.
+# The short forms of the stress programs import them as plain modules, as they import each other.
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "stress"))

@@ -1,24 +1,27 @@
 """One random programme, two implementations of makefile, no difference.
 
-A *programme* is a list of steps, each a plain tuple such as ``("read", 0, 5)``.  Two `Side` objects run it in lockstep, each
-on socket pairs of its own; after every step a `Duel` compares what a caller could see (`Record`) and raises `Difference` at
-the first thing that is not the same and not in `ALLOWED`.  `build_machine` puts hypothesis's rule-based state machine around
-that, so a difference comes out as a programme of a few lines that `replay` runs again.
+A *programme* is a list of steps, each a plain tuple such as ``("read", 0, 5)``.  Two `Side` objects
+run it in lockstep, each on socket pairs of its own; after every step a `Duel` compares what a
+caller could see (`Record`) and raises `Difference` at the first thing that is not the same and not
+in `ALLOWED`.  `build_machine` puts hypothesis's rule-based state machine around that, so a
+difference comes out as a programme of a few lines that `replay` runs again.
 
-A step is drawn as three bytes and decoded by `decode_step` (mixed radix over the table `STEPS`): one draw of a rule gives some
-tens of steps, evenly spread, which costs hypothesis a tenth of what drawing their arguments one by one would.  `minimise`
-shrinks what was found.
+A step is drawn as three bytes and decoded by `decode_step` (mixed radix over the table `STEPS`):
+one draw of a rule gives some tens of steps, evenly spread, which costs hypothesis a tenth of what
+drawing their arguments one by one would.  `minimise` shrinks what was found.
 
-Nothing depends on timing.  The peer sends in the same thread and the executor waits until the kernel has queued all of it;
-a read that could block for ever gets a timeout of 0 for that step (`Side.keep_from_blocking`); a timeout other than 0 is 1 ms
-and runs out only where nothing can arrive.
+Nothing depends on timing.  The peer sends in the same thread and the executor waits until the
+kernel has queued all of it; a read that could block for ever gets a timeout of 0 for that step
+(`Side.keep_from_blocking`); a timeout other than 0 is 1 ms and runs out only where nothing can
+arrive.
 
 The long run::
 
-    python differential.py --steps 1000000 [--seed N] [--ours c|python] [--theirs interpreter|c|python]
+    python differential.py --steps 1000000 [--seed N] [--ours c|python] [--theirs
+    interpreter|c|python]
 
-prints the seed, the steps done and the differences found, and exits with 1 if there was one.  What 2.7 is compared with is
-recorded by a 3.x (3.6: its io is the nearest to 2.7's)::
+prints the seed, the steps done and the differences found, and exits with 1 if there was one.  What
+2.7 is compared with is recorded by a 3.x (3.6: its io is the nearest to 2.7's)::
 
     python differential.py --record 120 --seed 1
 """
@@ -44,28 +47,9 @@ import warnings
 import zlib
 
 from differential_side import PY2, TEXT, Record, Side, is_error
-from differential_steps import (
-    COUNTS,
-    ENCODINGS,
-    ERRORS,
-    FLOOD_SIZE,
-    KINDS,
-    MODES,
-    NEWLINES,
-    OUR_SOCKETS,
-    PATCHED,
-    RAW_MODES,
-    SETUP_SPACES,
-    SETUPS,
-    SIZES,
-    SLOTS,
-    SOCKETS,
-    STEPS,
-    WIDTH,
-    decode_setup,
-    decode_step,
-    decode_steps,
-)
+from differential_steps import (COUNTS, ENCODINGS, ERRORS, FLOOD_SIZE, KINDS, MODES, NEWLINES,
+                                OUR_SOCKETS, PATCHED, RAW_MODES, SETUP_SPACES, SETUPS, SIZES, SLOTS,
+                                SOCKETS, STEPS, WIDTH, decode_setup, decode_step, decode_steps)
 
 SETTLE_SECONDS = 0.5  # how long the kernel may take to deliver before a difference is believed
 HANG_SECONDS = 10
@@ -80,14 +64,13 @@ class Hang(BaseException):
     """A programme did not end: raised out of whatever blocks."""
 
 
-# --- the differences that are meant -----------------------------------------------------------------------------------
+# --- the differences that are meant ---------------------------------------------------------------
 
 def allow_early_counter(step, field, theirs, ours, duel):
     if step[0] != "makefile" or not is_error(duel.ours.outcome):
         return False
-    if (
-        field == "log"
-    ):  # the interpreter's counts down when the raw stream is finalised, ours by `-= 1`
+    # The interpreter's counts down when the raw stream is finalised, ours by `-= 1`
+    if field == "log":
         return ours == tuple(
             entry for entry in theirs if entry not in (("_decref_socketios",), ("close",))
         )
@@ -119,7 +102,8 @@ def allow_errno_with_fake(step, field, theirs, ours, duel):
     if field != "outcome" or not is_error(theirs):
         return False
     if not is_error(ours):
-        # A patch that closes a file let its BlockingIOError out: with EAGAIN in it the call around it would block, too.
+        # A patch that closes a file let its BlockingIOError out: with EAGAIN in it the call around
+        # it would block, too.
         duel.over = theirs[1] is io.BlockingIOError and theirs[3] == 0 and any(
             entry[1:] == ("raised", theirs[1].__name__) for entry in duel.ours.log)
         return duel.over
@@ -138,9 +122,8 @@ def allow_errno_with_fake(step, field, theirs, ours, duel):
 def allow_error_without_arguments(step, field, theirs, ours, duel):
     if sys.version_info >= (3, 10):
         return False
-    if (
-        field == "log"
-    ):  # what a logging stream, or a patch around one, saw come out of the interpreter's
+    # What a logging stream, or a patch around one, saw come out of the interpreter's.
+    if field == "log":
         return len(theirs) == len(ours) and all(
             their_entry == our_entry
             or their_entry[1:] == ("raised", "IndexError")
@@ -162,9 +145,10 @@ def allow_refused_count(step, field, theirs, ours, duel):
     return True
 
 
-# name -> predicate(step, field of Record, theirs, ours, duel).  The numbers are those of the list of deliberate differences
-# in the README.  Number 1 (`write` sends all) is where `do_flood` checks each side by itself; 3, 4 and 9 leave the two in
-# different states, so no step goes there when the interpreter's own is one side, and each has a test of its own.
+# name -> predicate(step, field of Record, theirs, ours, duel).  The numbers are those of the list
+# of deliberate differences in the README.  Number 1 (`write` sends all) is where `do_flood` checks
+# each side by itself; 3, 4 and 9 leave the two in different states, so no step goes there when the
+# interpreter's own is one side, and each has a test of its own.
 ALLOWED = {
     "2: the counter is back before the error is handled": allow_early_counter,
     "5: a bad mode makes no noise": allow_quiet_bad_mode,
@@ -175,7 +159,7 @@ ALLOWED = {
 }
 
 
-# --- two sides in lockstep --------------------------------------------------------------------------------------------
+# --- two sides in lockstep ------------------------------------------------------------------------
 
 def format_programme(setup, steps):
     return "setup = %r\nsteps = [\n%s]" % (setup, "".join("    %r,\n" % (step,) for step in steps))
@@ -271,13 +255,8 @@ class Duel(object):
                 else:
                     wrong.append(
                         "%s\n  %s: %r\n  %s: %r"
-                        % (
-                            field,
-                            self.theirs.implementation.name,
-                            their_value,
-                            self.ours.implementation.name,
-                            our_value,
-                        )
+                        % (field, self.theirs.implementation.name, their_value,
+                           self.ours.implementation.name, our_value)
                     )
         return wrong
 
@@ -296,12 +275,8 @@ class Duel(object):
         if len(leaked) == 2 and leaked[0] != leaked[1]:
             self.fail(
                 "descriptors left open: %s: %r, %s: %r"
-                % (
-                    self.theirs.implementation.name,
-                    leaked[0],
-                    self.ours.implementation.name,
-                    leaked[1],
-                )
+                % (self.theirs.implementation.name, leaked[0], self.ours.implementation.name,
+                   leaked[1])
             )
 
 
@@ -314,9 +289,8 @@ WATCHED = []  # the handler that was there before
 
 def start_watch():
     WATCHED.append(signal.signal(signal.SIGALRM, raise_hang))
-    signal.setitimer(
-        signal.ITIMER_REAL, HANG_SECONDS, 1
-    )  # again and again: a `finally` may block once more
+    # Again and again: a `finally` may block once more.
+    signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS, 1)
 
 
 def stop_watch():
@@ -334,7 +308,7 @@ def replay(theirs, ours, setup, steps):
         duel.close()
 
 
-# --- the rule-based state machine -------------------------------------------------------------------------------------
+# --- the rule-based state machine -----------------------------------------------------------------
 
 def build_machine(theirs, ours):
     """A RuleBasedStateMachine class; `done` counts the steps of all its runs together."""
@@ -380,12 +354,8 @@ def run_machine(machine, seed, examples):
     from hypothesis.stateful import run_state_machine_as_test
 
     settings = hypothesis.settings(
-        max_examples=examples,
-        stateful_step_count=2,
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate],
-        verbosity=hypothesis.Verbosity.quiet,
+        max_examples=examples, stateful_step_count=2, database=None, deadline=None,
+        phases=[hypothesis.Phase.generate], verbosity=hypothesis.Verbosity.quiet,
         report_multiple_bugs=False,
         suppress_health_check=list(hypothesis.HealthCheck.all() if PY2 else hypothesis.HealthCheck),
     )
@@ -393,7 +363,9 @@ def run_machine(machine, seed, examples):
 
 
 def minimise(theirs, ours, setup, steps):
-    """Leave out steps, longest runs first, and then put the first value for each argument, as long as a difference stays.
+    """Make a programme that shows a difference shorter, as long as it shows one.
+
+    Steps are left out, longest runs first; then each argument is given its first value.
 
     -> (setup, steps, the Difference).
     """
@@ -442,7 +414,7 @@ def minimise(theirs, ours, setup, steps):
     return setup, steps, best
 
 
-# --- programmes recorded on 3.x, for where there is no interpreter's own ----------------------------------------------
+# --- programmes recorded on 3.x, for where there is no interpreter's own --------------------------
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "differential.json")
 DIGEST_ABOVE = 64  # bytes: longer ones are stored as their length and checksum
@@ -464,12 +436,8 @@ def make_portable(value):
     if isinstance(value, tuple):
         if is_error(value):
             # The errno of a BlockingIOError from io is difference 10.
-            return [
-                "error",
-                get_error_family(value[1]),
-                value[3] if value[4] is None else None,
-                value[4],
-            ]
+            return ["error", get_error_family(value[1]), value[3] if value[4] is None else None,
+                    value[4]]
         if len(value) == 2 and value[0] == "text":
             return make_portable(value[1])
         return [make_portable(item) for item in value]
@@ -491,19 +459,13 @@ def get_error_family(cls):
 def make_portable_record(record, kind):
     """The fields of a Record that are the same on 2.7.
 
-    `repr`, the types that io hands to the socket and the words of io's errors are the interpreter's own; 2.7's sockets have
-    no counter.
+    `repr`, the types that io hands to the socket and the words of io's errors are the interpreter's
+    own; 2.7's sockets have no counter.
     """
     files = [make_portable(file[:3]) for file in record.files]
     counter = None if kind in ("plain", "subclass") else make_portable(record.counter)
-    return [
-        make_portable(record.outcome),
-        files,
-        counter,
-        list(record.descriptors),
-        make_portable(record.received),
-        make_portable(record.kernel),
-    ]
+    return [make_portable(record.outcome), files, counter, list(record.descriptors),
+            make_portable(record.received), make_portable(record.kernel)]
 
 
 def compare_with_recorded(ours, programme):
@@ -527,12 +489,9 @@ def compare_with_recorded(ours, programme):
             if found != expected:
                 error = Difference(
                     "\n%s\n# the last step differs in:\n  recorded: %r\n  %s: %r"
-                    % (
-                        format_programme(setup, steps[:index]),
-                        [a for a, b in zip(expected, found) if a != b],
-                        ours.name,
-                        [b for a, b in zip(expected, found) if a != b],
-                    )
+                    % (format_programme(setup, steps[:index]),
+                       [a for a, b in zip(expected, found) if a != b], ours.name,
+                       [b for a, b in zip(expected, found) if a != b])
                 )
                 error.programme = setup, steps[:index]
                 raise error
@@ -551,10 +510,11 @@ def freeze(value):
     return value
 
 
-# What means the same on 2.7, whose io and sockets differ in the rest: bytes is str, unicode is taken by sockets, array.array
-# is no new-style buffer, io has no readinto1, a Buffered's readinto and a raw readline raise TypeError for would-block, read1
-# fills its whole buffer (so text reads ahead by another amount where the buffer is not of the usual size), and a closed
-# socket object knows nothing.
+# What means the same on 2.7, whose io and sockets differ in the rest: bytes is str, unicode is
+# taken by sockets, array.array is no new-style buffer, io has no readinto1, a Buffered's readinto
+# and a raw readline raise TypeError for would-block, read1 fills its whole buffer (so text reads
+# ahead by another amount where the buffer is not of the usual size), and a closed socket object
+# knows nothing.
 PORTABLE_SOCKETS = ("plain", "subclass", "fake", "refs", "scripted")
 PORTABLE_BUFFERINGS = (None, -1, 8192)
 PORTABLE_COUNTS = tuple(
@@ -574,13 +534,8 @@ PORTABLE_STEPS = (
     (
         4,
         "makefile",
-        (
-            MODES[:6] + ("", "br", "wr", "list:r,b", "tuple:w", "rt", "x"),
-            (None, 8192),
-            ENCODINGS[1:7],
-            ERRORS[:5],
-            NEWLINES[:6],
-        ),
+        (MODES[:6] + ("", "br", "wr", "list:r,b", "tuple:w", "rt", "x"), (None, 8192),
+         ENCODINGS[1:7], ERRORS[:5], NEWLINES[:6]),
     ),
     (2, "makefile", (("rb", "wb", "rwb"), (0, 1, 2, 3, 7, 16, 64), (None,), (None,), (None,))),
     (1, "rawio", (RAW_MODES[:11], ("exact", "subclass"))),
@@ -594,14 +549,8 @@ PORTABLE_STEPS = (
         1,
         "end",
         (
-            (
-                "half close",
-                "peer close",
-                "peer reset",
-                "shutdown read",
-                "shutdown write",
-                "sock close",
-            ),
+            ("half close", "peer close", "peer reset", "shutdown read", "shutdown write",
+             "sock close"),
         ),
     ),
 )
@@ -613,10 +562,8 @@ def is_portable(kind, step):
     if step[0] == "patch":
         return kind != "plain"  # 3.x has no place for it
     if step[0] == "rawio":
-        return kind not in (
-            "plain",
-            "subclass",
-        )  # its close takes one from the counter, which 2.7 has not
+        # Its close takes one from the counter, which 2.7 has not.
+        return kind not in ("plain", "subclass")
     # 2.7 asks once more after the end.
     return not (kind == "scripted" and step[0] == "read" and step[2] in (None, -1))
 
@@ -626,13 +573,9 @@ def record_programmes(implementation, seed, count, length):
     source = random.Random(seed)
     programmes = []
     while len(programmes) < count:
-        setup = (
-            source.choice(PORTABLE_SOCKETS),
-            source.choice(("unix", "tcp")),
-            source.choice(PORTABLE_TIMEOUTS[:3]),
-            source.choice(MODES[:6]),
-            source.choice(PORTABLE_BUFFERINGS),
-        )
+        setup = (source.choice(PORTABLE_SOCKETS), source.choice(("unix", "tcp")),
+                 source.choice(PORTABLE_TIMEOUTS[:3]), source.choice(MODES[:6]),
+                 source.choice(PORTABLE_BUFFERINGS))
         duel = Duel(implementation, implementation, setup)
         records = [make_portable_record(duel.theirs.observe(), setup[0])]
         closed = patched = False
@@ -676,7 +619,7 @@ def read_recorded():
         return json.load(file)
 
 
-# --- the long run -----------------------------------------------------------------------------------------------------
+# --- the long run ---------------------------------------------------------------------------------
 
 MIN_EXAMPLES = 40  # the first ten of an old hypothesis are trivial
 MAX_EXAMPLES = 200  # for one seed: hypothesis remembers all of them
@@ -687,15 +630,14 @@ STEPS_PER_EXAMPLE = (
 
 @contextlib.contextmanager
 def undisturbed():
-    """What is finalised, and when, has to be the programme's doing; and what is finalised between two belongs to none."""
+    """Keep finalisation the programme's doing; what is finalised between two belongs to none."""
     hook = getattr(sys, "unraisablehook", None)
     collecting = gc.isenabled()
     gc.disable()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # sockets that a programme leaves open, and hypothesis about itself
+            # A programme leaves sockets open, and hypothesis warns about itself.
+            warnings.simplefilter("ignore")
             if hook is not None:
                 sys.unraisablehook = ignore
             yield
@@ -708,7 +650,10 @@ def undisturbed():
 
 
 class Budget(object):
-    """Run the machine with one seed after the other until enough steps are done; each difference is minimised and kept."""
+    """Run the machine with one seed after the other until enough steps are done.
+
+    Each difference is minimised and kept.
+    """
 
     def __init__(self, theirs, ours, seed):
         self.theirs, self.ours, self.seed = theirs, ours, seed
@@ -755,12 +700,8 @@ def main(arguments=None):
     )
     parser.add_argument("--theirs", default="interpreter" if "interpreter" in known else "python",
                         help="what is right: interpreter (3.x), c or python")
-    parser.add_argument(
-        "--record",
-        type=int,
-        metavar="N",
-        help="instead: record N programmes for 2.7 to be compared with",
-    )
+    parser.add_argument("--record", type=int, metavar="N",
+                        help="instead: record N programmes for 2.7 to be compared with")
     parser.add_argument("--differences", type=int, default=3, help="give up after so many")
     options = parser.parse_args(arguments)
     for name in options.ours, options.theirs:
@@ -773,14 +714,8 @@ def main(arguments=None):
         return 0
     print(
         "%s %s: %s against %s, %d steps from seed %d"
-        % (
-            platform.python_implementation(),
-            platform.python_version(),
-            options.ours,
-            options.theirs,
-            options.steps,
-            seed,
-        )
+        % (platform.python_implementation(), platform.python_version(), options.ours,
+           options.theirs, options.steps, seed)
     )
     sys.stdout.flush()
     budget = Budget(known[options.theirs], known[options.ours], seed)
@@ -790,15 +725,8 @@ def main(arguments=None):
     machine = budget.machine
     print(
         "%d steps in %d programmes, %d of them idle, %.0f s (%.0f steps/s), seeds %d to %d"
-        % (
-            machine.done,
-            machine.programmes,
-            machine.idle,
-            seconds,
-            machine.done / seconds,
-            seed,
-            budget.seed - 1,
-        )
+        % (machine.done, machine.programmes, machine.idle, seconds, machine.done / seconds, seed,
+           budget.seed - 1)
     )
     for name, count in sorted(machine.allowed.items()):
         print("allowed %7d times: difference %s" % (count, name))

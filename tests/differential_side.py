@@ -1,4 +1,6 @@
-"""One implementation of makefile at work on one socket: `Side` does the steps of a programme and tells what can be seen then.
+"""One implementation of makefile on one socket: `Side` does a programme's steps.
+
+After each it tells what can be seen then.
 
 Nothing here compares; see `differential`.
 """
@@ -37,10 +39,10 @@ QUEUE_LIMIT = 40000  # what the peer may have sent and nobody read: below any de
 
 
 class Interrupt(BaseException):
-    """Stands for KeyboardInterrupt: what a fake raises to see that no `except Exception` eats it."""
+    """Stands for KeyboardInterrupt: a fake raises it to see that no `except Exception` eats it."""
 
 
-# --- sockets to make files of -----------------------------------------------------------------------------------------
+# --- sockets to make files of ---------------------------------------------------------------------
 
 LISTENER = []
 
@@ -72,7 +74,10 @@ def adopt(cls, sock):
 
 
 class LoggingSocket(socket.socket):
-    """A subclass that overrides what the direct path must not go around, and lies about its timeout as PySocks does."""
+    """A subclass that overrides what the direct path must not go around.
+
+    It lies about its timeout, as PySocks does.
+    """
 
     def recv_into(self, *args):
         return self.side.call_logged(
@@ -221,7 +226,7 @@ Misbehaviour = collections.namedtuple("Misbehaviour", "kind")
 
 
 class Proxy(object):
-    """A wrapper that hands on everything it does not have; the counter's `+=` lands on the wrapper itself."""
+    """A wrapper that hands on all that it does not have; the counter's `+=` lands on itself."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -264,7 +269,7 @@ def make_error(kind):
     return None
 
 
-# --- what is compared -------------------------------------------------------------------------------------------------
+# --- what is compared -----------------------------------------------------------------------------
 
 Record = collections.namedtuple(
     "Record", "outcome files counter descriptors handled log received kernel noise"
@@ -276,7 +281,7 @@ STATE_NAMES = ("closed", "name", "mode")
 
 
 def plain(value, side):
-    """A value that can be compared: its type is part of it (True is not 1), identity becomes a word."""
+    """A value that can be compared: with its type (True is not 1), and a word for its identity."""
     if value is None or isinstance(value, float):
         return value
     if isinstance(value, bool):
@@ -309,13 +314,8 @@ def describe_error(error, side):
         NUMBER_IN_NAME.sub("name=#", side.label_text(arg)) if isinstance(arg, str) else arg
         for arg in error.args
     )
-    return (
-        "error",
-        type(error),
-        plain(args, side),
-        getattr(error, "errno", None),
-        getattr(error, "characters_written", None),
-    )
+    return ("error", type(error), plain(args, side), getattr(error, "errno", None),
+            getattr(error, "characters_written", None))
 
 
 def is_error(outcome):
@@ -343,7 +343,10 @@ def close_quietly(closable):
 
 
 def drop_stray_error():
-    """2.7's io leaves a ValueError set after some uses of a detached stream: let it come out here, not just anywhere."""
+    """Let out, here and not just anywhere, a ValueError that 2.7's io may have left set.
+
+    It leaves one after some uses of a detached stream.
+    """
     if PY2:
         try:
             for _ in ():
@@ -450,7 +453,7 @@ class Side(object):
                 self.real = near
 
     def get_other(self):
-        """A second socket, for methods that are bound to the wrong one.  It has 64 bytes waiting and never blocks."""
+        """A second socket, for methods bound to the wrong one; 64 bytes wait, it never blocks."""
         if self.other is None:
             near, self.other_peer = make_pair("unix")
             self.other = adopt(socket.socket, near) if PY2 else near
@@ -483,8 +486,10 @@ class Side(object):
             if self.kind == "scripted" and not index:
                 continue
             if descriptor.is_open() and not (self.detached and not index):
-                gc.collect()  # a traceback may have made a cycle,
-                gc.collect()  # and what 2.7 finalises when it takes one apart lives until the next time
+                # A traceback may have made a cycle; what 2.7 finalises when it takes one apart
+                # lives until the next time.
+                gc.collect()
+                gc.collect()
             if descriptor.is_open():
                 leaked.append(index)
                 if self.detached and not index:
@@ -528,8 +533,9 @@ class Side(object):
         if self.sock is None:
             return None
         if self.kind == "proxy":
-            # What a file adds lands on the wrapper and its close takes it from the wrapped; after a failed makefile the
-            # interpreter's does the latter, ours undoes the former (difference 2), so only the sum is the same.
+            # What a file adds lands on the wrapper and its close takes it from the wrapped; after a
+            # failed makefile the interpreter's does the latter, ours undoes the former (difference
+            # 2), so only the sum is the same.
             return (
                 "_io_refs" in self.sock.__dict__,
                 self.sock.__dict__.get("_io_refs", 0) + self.sock.inner._io_refs,
@@ -594,9 +600,8 @@ class Side(object):
                 and not events & select.POLLHUP
                 and get_count(fd, termios.TIOCOUTQ)
             ):
-                get_events(
-                    fd, 0, 200
-                )  # the answer to data for a closed peer is a reset, on its way
+                # The answer to data for a closed peer is a reset, on its way.
+                get_events(fd, 0, 200)
                 events = get_events(fd, POLL_MASK)
             kernel = (get_count(fd, termios.FIONREAD), events)
         else:
@@ -607,17 +612,8 @@ class Side(object):
         if self.family != "seq" and ("error" not in [item[:1] for item in received]):
             received = b"".join(item for item in received if isinstance(item, bytes))
         self.muted = False
-        return Record(
-            self.outcome,
-            files,
-            self.get_counter(),
-            descriptors,
-            self.handled,
-            tuple(self.log),
-            (received, peer_events),
-            kernel,
-            tuple(self.noise),
-        )
+        return Record(self.outcome, files, self.get_counter(), descriptors, self.handled,
+                      tuple(self.log), (received, peer_events), kernel, tuple(self.noise))
 
     # steps
 
@@ -635,7 +631,10 @@ class Side(object):
         drop_stray_error()
 
     def get_file(self, slot, name=None, ability=None):
-        """The file that a step means: with `name` and a slot below 3, one that is open and has that method and ability."""
+        """The file that a step means.
+
+        With `name` and a slot below 3 it is one that is open and has that method and ability.
+        """
         files = self.files
         if name is not None and slot < len(SLOTS):
             self.muted = True
@@ -681,9 +680,8 @@ class Side(object):
             )
         if name in ("read", "readinto") and isinstance(file, io.RawIOBase):
             return True
-        if (
-            self.family == "seq"
-        ):  # a record may be cut, so what waits in the kernel promises one read only
+        # A record may be cut, so what waits in the kernel promises one read only.
+        if self.family == "seq":
             return False
         if name == "readline":
             return b"\n" in self.real.recv(queue, socket.MSG_PEEK)
@@ -778,9 +776,8 @@ class Side(object):
                 self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif self.is_open():
                 try:
-                    os.write(
-                        self.descriptors[0].fd, b"!"
-                    )  # what nobody reads makes a close a reset
+                    # Data that nobody reads makes a close a reset.
+                    os.write(self.descriptors[0].fd, b"!")
                 except OSError:
                     pass
         self.peer.close()
@@ -819,9 +816,8 @@ class Side(object):
     def misbehave(self, kind, name, function, buffer):
         """What a bad method does, once."""
         if make_error(kind) is not None:
-            raise make_error(
-                kind
-            )  # no local name: that would be a cycle, which keeps every file of the traceback open
+            # No local name: that would be a cycle, which keeps every file of the traceback open.
+            raise make_error(kind)
         if kind == "none":
             return None
         if kind == "nonsense":
@@ -1155,7 +1151,9 @@ class Side(object):
         return plain(self.get_file(slot, "flush", "writable").flush(), self)
 
     def do_flood(self, mode, buffering, timeout, size):
-        """More than the send buffer takes.  What is taken may differ; that all of it arrives, once and in order, may not.
+        """Write more than the send buffer takes.
+
+        How much is taken may differ; that all of it arrives, once and in order, may not.
 
         With a timeout that is worth waiting for, a thread reads at the other end meanwhile.
         """

@@ -4,14 +4,17 @@ import platform
 
 
 def collect_garbage():
-    """Finalise what nothing refers to.  Reference counts do that by themselves, and a collection takes long."""
+    """Finalise what nothing refers to.
+
+    Reference counts do that by themselves, and a collection takes long.
+    """
     if platform.python_implementation() != "CPython":
         gc.collect()
         gc.collect()  # what the finalisers of the first one let go
 
 
 class CountingSocket(object):
-    """A correct fake socket: it delegates to a real one and defers its close until the last file is closed."""
+    """A correct fake socket: delegates to a real one, and defers its close to the last file's."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -63,10 +66,10 @@ class CountedSocket(object):
 class ScriptedSocket(object):
     """A fake that reads from a script and keeps what it was asked and given.
 
-    An item of the script is the bytes that one recv_into() yields (what does not fit stays for the next), an exception that it
-    raises, or a callable that gives its result; after the last one the stream has ended.  `requests` has the size in bytes of
-    every buffer that was offered, `sent` what each send() was given, `calls` the names of all the methods that were called, in
-    order.
+    An item of the script is the bytes that one recv_into() yields (what does not fit stays for the
+    next), an exception that it raises, or a callable that gives its result; after the last one the
+    stream has ended.  `requests` has the size in bytes of every buffer that was offered, `sent`
+    what each send() was given, `calls` the names of all the methods that were called, in order.
     """
 
     def __init__(self, *script):
@@ -93,9 +96,8 @@ class ScriptedSocket(object):
             self.script.insert(0, step[size:])
         view = memoryview(buf)
         view[:size] = step[:size]
-        if hasattr(
-            view, "release"
-        ):  # PyPy keeps it for a while, and from 3.15 on what is exported stays
+        # PyPy keeps it for a while, and from 3.15 on what is exported stays.
+        if hasattr(view, "release"):
             view.release()
         return size
 
@@ -110,7 +112,7 @@ class ScriptedSocket(object):
 
 
 class OddKey(object):
-    """In a class dict: equal to a name when it is told to be, and does something when it is compared."""
+    """In a class dict: equals a name when told to, and does something when it is compared."""
 
     def __init__(self, name, function):
         self.name, self.function, self.armed = name, function, False

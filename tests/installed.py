@@ -1,6 +1,7 @@
-"""Say which backports.makefile the tests that run next will import, and fail if it is not the one they are meant for.
+"""Say which backports.makefile the next tests will import; fail if it is not the one meant.
 
-That is the one installed in this environment, never the sources beside the tests; and what BACKPORTS_MAKEFILE_C asked for.
+That is the one installed in this environment, never the sources beside the tests; and what
+BACKPORTS_MAKEFILE_C asked for.
 """
 
 import os

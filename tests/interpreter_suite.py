@@ -1,8 +1,11 @@
-"""Run the file-object tests of the interpreter's own test_socket with an implementation put in, and print what came of it.
+"""Run the file-object tests of the interpreter's own test_socket with an implementation put in.
+
+What came of it is printed.
 
     python interpreter_suite.py c|python|interpreter
 
-The answer is one JSON object: how many tests ran, what failed, and how many of the streams were ours.
+The answer is one JSON object: how many tests ran, what failed, and how many of the streams were
+ours.
 """
 
 import collections
@@ -26,7 +29,10 @@ CLASSES = [
 
 
 def put_in(implementation):
-    """Make socket.socket use the implementation; gives the list, which grows, of whose each stream is that was made."""
+    """Make socket.socket use the implementation.
+
+    Gives a list, which grows: for each stream that was made, whose it is.
+    """
     streams = []  # not a counter: the tests make streams in two threads at once
 
     def makefile(self, *args, **kwargs):

@@ -1,7 +1,8 @@
-"""Broken twins: the pure-Python twin with one line changed, to prove that the tests see what they claim to see.
+"""Broken twins: one line of the twin changed, to prove that the tests see what they claim to.
 
-Each mutant is a few replacements in the source of `backports/makefile/_fallback.py`.  Every piece to replace has to be there
-exactly once: when the twin changes under a mutant, `load_mutant` raises `MutantError` instead of quietly testing nothing.
+Each mutant is a few replacements in the source of `backports/makefile/_fallback.py`.  Every piece
+to replace has to be there exactly once: when the twin changes under a mutant, `load_mutant` raises
+`MutantError` instead of quietly testing nothing.
 """
 
 import collections
@@ -16,9 +17,8 @@ class MutantError(Exception):
     """The source does not have the piece that this mutant replaces."""
 
 
-Mutant = collections.namedtuple(
-    "Mutant", "name SocketIO makefile module"
-)  # 2.7 empties a module that nobody holds
+# 2.7 empties a module that nobody holds.
+Mutant = collections.namedtuple("Mutant", "name SocketIO makefile module")
 
 
 def get_source():
@@ -38,7 +38,7 @@ LOOK_UP_SEND = (
     "get_method(self, sock, \"send\") if PY2 else sock.send\n",
     "get_method(self, sock, \"send\")\n",
 )
-# The usual socket is served in place; with this it goes the way of all others, which is mutated then.
+# The usual socket is served in place; with this it goes the way of all others, which is mutated.
 ALL_ONE_WAY = (
     "Socket = socket.socket if not PY2 and issubclass(socket.socket, CSocket) else ()\n",
     "Socket = ()\n",
@@ -65,7 +65,8 @@ READ_END = "                return bytes(buffer)\n        except socket.timeout:
 POISON = "            self._timeout_occurred = True\n"
 WOULD_BLOCK = (
     POISON
-    + "            raise\n        except EnvironmentError as exc:\n            if is_would_block(exc):\n"
+    + "            raise\n        except EnvironmentError as exc:\n"
+    "            if is_would_block(exc):\n"
     "                return %s\n"
 )
 
@@ -82,7 +83,8 @@ MUTATIONS["timeout cached at makefile"] = [
     (
         "    timeout = GETTIMEOUT(csocket)\n    if PY2:\n",
         "    timeout = stream._timeout\n"
-        "    if timeout and not wait_until(deadline_after(get_time(), timeout), csocket, writing=False):\n"
+        "    if timeout and not wait_until("
+        "deadline_after(get_time(), timeout), csocket, writing=False):\n"
         "        raise Timeout('timed out')\n"
         "    if PY2:\n",
     ),
@@ -168,7 +170,8 @@ MUTATIONS["raw readline reading ahead"] = [
 MUTATIONS["a close that decrements twice"] = [
     (
         "                self._sock._decref_socketios()\n",
-        "                self._sock._decref_socketios()\n                self._sock._decref_socketios()\n",
+        "                self._sock._decref_socketios()\n"
+        "                self._sock._decref_socketios()\n",
     ),
     ("        decref()\n", "        decref()\n        decref()\n"),
 ]

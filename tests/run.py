@@ -99,17 +99,8 @@ class Python(object):
         needed = self.needed_virtualenv()
         if needed is None:
             return self.run("venv made no environment", self.command, "-m", "venv", self.folder)
-        self.run(
-            "virtualenv made no environment",
-            sys.executable,
-            "-m",
-            "virtualenv",
-            "-q",
-            "-p",
-            self.command,
-            self.folder,
-            path=os.path.join(PLACE, needed.replace("<", "-")),
-        )
+        self.run("virtualenv made no environment", sys.executable, "-m", "virtualenv", "-q", "-p",
+                 self.command, self.folder, path=os.path.join(PLACE, needed.replace("<", "-")))
 
     def install(self, sdist, recipes):
         self.state = "installs"
@@ -271,7 +262,7 @@ def show_progress(pythons):
 
 
 def report(pythons, missing):
-    """Print the ends of what failed, the table, and what was tested.  Returns whether all is well."""
+    """Print the ends of what failed, a table, and what was tested.  Returns whether all is well."""
     for python in pythons:
         if python.fault:
             print("\n==== %s: %s; the end of %s\n" % (python.name, python.fault, python.log))

@@ -1,4 +1,4 @@
-"""Running things beside a test: threads that block in a call, alarms, and other Python processes."""
+"""What runs beside a test: threads that block in a call, alarms, and other Python processes."""
 
 import contextlib
 import os
@@ -11,9 +11,8 @@ import time
 import pytest
 
 HANGING = 30.0  # seconds after which a call that should have ended is taken for hanging
-SLOW = hasattr(sys, "pypy_version_info") or hasattr(
-    sys, "gettotalrefcount"
-)  # tests of many small steps; the latter: a debug build
+# PyPy and debug builds are slow in tests of many small steps.
+SLOW = hasattr(sys, "pypy_version_info") or hasattr(sys, "gettotalrefcount")
 
 
 def get_examples(usual):
@@ -22,7 +21,7 @@ def get_examples(usual):
 
 
 class Worker(threading.Thread):
-    """A started thread that makes one call; `get()` gives the call's result, or raises what it raised."""
+    """A started thread that makes one call; `get()` gives its result, or raises what it raised."""
 
     def __init__(self, call, *args):
         threading.Thread.__init__(self)
@@ -46,7 +45,8 @@ class Worker(threading.Thread):
     def wait_until_blocked(self):
         """Return when the call sleeps in the kernel.
 
-        A thread that waits for the GIL sleeps too, so it has to be found asleep several times in a row while we gave up the GIL.
+        A thread that waits for the GIL sleeps too, so it has to be found asleep several times in a
+        row while we gave up the GIL.
         """
         assert self._ready.wait(HANGING)
         deadline = time.time() + HANGING
@@ -72,7 +72,10 @@ class Worker(threading.Thread):
 
 @contextlib.contextmanager
 def alarm(handler, first, interval=0.0):
-    """Call `handler()` on SIGALRM after `first` seconds, then every `interval` seconds (0: once), while the block runs."""
+    """Call `handler()` on SIGALRM while the block runs.
+
+    The first time is after `first` seconds, then every `interval` seconds (0: once).
+    """
     started = time.time()
     old_handler = signal.signal(signal.SIGALRM, lambda signum, frame: handler())
     old_first, old_interval = signal.setitimer(signal.ITIMER_REAL, first, interval)
@@ -88,7 +91,10 @@ def alarm(handler, first, interval=0.0):
 
 
 def once(call):
-    """A function that makes the call the first time only, for an alarm that comes again, should the first come just before a wait."""
+    """A function that makes the call the first time only.
+
+    It is for an alarm that comes again because its first may come just before a wait.
+    """
     calls = [call]
     return lambda: calls and calls.pop()()
 
@@ -104,7 +110,8 @@ def watchdog():
         yield
 
 
-# Gives a script `SocketIO` and `makefile` of the implementation that is named in its first argument.
+# Gives a script `SocketIO` and `makefile` of the implementation that is named in its first
+# argument.
 PROLOGUE = """\
 import importlib, io, os, socket, sys
 modules = {"c": "backports.makefile._makefile", "python": "backports.makefile._fallback"}
@@ -117,11 +124,13 @@ else:
 
 
 def start_script(source, implementation, arguments=(), options=(), prefix=(), **popen):
-    """Start a fresh interpreter on `source`, after PROLOGUE; `prefix` is a command to run it under.  Returns the Popen object."""
+    """Start a fresh interpreter on `source`, after PROLOGUE; returns the Popen object.
+
+    `prefix` is a command to run it under.
+    """
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-    options = ["-W", "ignore::ResourceWarning"] * (sys.version_info[0] > 2) + list(
-        options
-    )  # scripts leave sockets open
+    # Scripts leave sockets open.
+    options = ["-W", "ignore::ResourceWarning"] * (sys.version_info[0] > 2) + list(options)
     command = (
         list(prefix) + [sys.executable] + options + ["-c", PROLOGUE + source, implementation.name]
     )
@@ -136,14 +145,18 @@ def start_script(source, implementation, arguments=(), options=(), prefix=(), **
 
 
 def finish_script(process):
-    """Wait for what `start_script` started, check that it ended well and complained of nothing, and return its output."""
+    """Wait for what `start_script` started, and return its output.
+
+    It has to have ended well and complained of nothing.
+    """
     killer = threading.Timer(HANGING, process.kill)
     killer.start()
     try:
         output, complaints = process.communicate()
     finally:
         killer.cancel()
-        killer.join()  # ASan's allocator hangs in a child that is forked while another thread allocates
+        # ASan's allocator hangs in a child that is forked while another thread allocates.
+        killer.join()
     assert (process.returncode, complaints) == (0, ""), complaints
     return output
 
@@ -160,7 +173,7 @@ def adopt(cls, sock):
 
 
 def get_outcome(call, *args, **kwargs):
-    """What a call did: its result, or the type and arguments of what it raised; fit for comparing two calls."""
+    """What a call did, to compare two: its result, or the type and arguments of its exception."""
     try:
         return "returned", call(*args, **kwargs)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Contract section 2: what makefile makes of its arguments, and what a call that fails leaves behind."""
+"""Contract section 2: what makefile makes of its arguments, and what a failed call leaves."""
 
 import io
 import itertools
@@ -20,7 +20,8 @@ BUFFERED_KINDS = [
     ("w", io.TextIOWrapper),
     ("rw", io.TextIOWrapper),
 ]
-# A codec that turns bytes to bytes, which 2.7 lets through; and no name of an error handler, which PyPy lets through.
+# A codec that turns bytes to bytes, which 2.7 lets through; and no name of an error handler, which
+# PyPy lets through.
 NOT_TEXT = {"encoding": "hex" if sys.version_info > (3,) else "no-such-codec"}
 NO_ERRORS = {"errors": 5} if platform.python_implementation() != "PyPy" else {"newline": 5}
 NEWLINES = [None, "", "\n", "\r", "\r\n"]
@@ -28,7 +29,10 @@ LINES = u"one\rtwo\r\nthree\nfour"
 
 
 class Unseekable(io.BytesIO):
-    """Memory to write to, in which, as in a socket, nobody can tell where a text begins: so it gets no byte order mark."""
+    """Memory to write to, which gets no byte order mark.
+
+    In it, as in a socket, nobody can tell where a text begins.
+    """
 
     def seekable(self):
         return False
@@ -294,16 +298,8 @@ def test_buffering_one_is_not_line_buffering(any_impl):
 @pytest.mark.parametrize("mode", [mode for mode, _ in BUFFERED_KINDS])
 @pytest.mark.parametrize(
     "buffering, error",
-    [
-        (2**64, OverflowError),
-        (sys.maxsize, MemoryError),
-        ("8", TypeError),
-        (b"8", TypeError),
-        (2.5, TypeError),
-        (float("inf"), TypeError),
-        (float("nan"), TypeError),
-        ([], TypeError),
-    ],
+    [(2**64, OverflowError), (sys.maxsize, MemoryError), ("8", TypeError), (b"8", TypeError),
+     (2.5, TypeError), (float("inf"), TypeError), (float("nan"), TypeError), ([], TypeError)],
     ids=repr,
 )
 def test_buffering_impossible_gives_the_error_of_the_buffer(any_impl, mode, buffering, error):
@@ -418,16 +414,8 @@ def test_text_without_encoding_takes_the_locale_as_a_text_wrapper_does(any_impl)
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"encoding": "no-such-codec"},
-        NOT_TEXT,
-        {"encoding": 5},
-        {"encoding": "a\0b"},
-        NO_ERRORS,
-        {"newline": "x"},
-        {"newline": 5},
-        {"newline": ["\n"]},
-    ],
+    [{"encoding": "no-such-codec"}, NOT_TEXT, {"encoding": 5}, {"encoding": "a\0b"}, NO_ERRORS,
+     {"newline": "x"}, {"newline": 5}, {"newline": ["\n"]}],
     ids=repr,
 )
 @pytest.mark.parametrize("mode", ["r", "w", "rw"])
@@ -484,7 +472,8 @@ ENCODING_WARNING_SCRIPT = """
 import io, warnings
 from fakes import ScriptedSocket
 ScriptedSocket.makefile = makefile
-io.open(__import__("os").devnull, encoding="utf-8").close()  # what it imports may warn too: now, not later
+# What it imports may warn too: now, not later.
+io.open(__import__("os").devnull, encoding="utf-8").close()
 
 def call(**options):
     return ScriptedSocket().makefile("rw", **options); "the line that must be named"
@@ -492,11 +481,13 @@ def call(**options):
 def call_binary():
     return ScriptedSocket().makefile("rwb")
 
-for make in [call, lambda: call(encoding=None), lambda: call(encoding="utf-8"), lambda: call(encoding="locale"), call_binary]:
+for make in [call, lambda: call(encoding=None), lambda: call(encoding="utf-8"),
+             lambda: call(encoding="locale"), call_binary]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         make()
-    print([(w.category.__name__, w.filename, w.lineno - call.__code__.co_firstlineno) for w in caught])
+    first = call.__code__.co_firstlineno
+    print([(w.category.__name__, w.filename, w.lineno - first) for w in caught])
 """
 
 
@@ -769,13 +760,8 @@ def test_mode_with_a_part_that_cannot_be_compared_raises_its_error(any_impl):
 
 @pytest.mark.parametrize(
     "name, mode",
-    [
-        ("BufferedReader", "rb"),
-        ("BufferedWriter", "wb"),
-        ("BufferedRWPair", "rwb"),
-        ("TextIOWrapper", "r"),
-        ("DEFAULT_BUFFER_SIZE", "rb"),
-    ],
+    [("BufferedReader", "rb"), ("BufferedWriter", "wb"), ("BufferedRWPair", "rwb"),
+     ("TextIOWrapper", "r"), ("DEFAULT_BUFFER_SIZE", "rb")],
 )
 def test_name_that_is_gone_from_io_is_an_attribute_error(any_impl, monkeypatch, name, mode):
     sock = ScriptedSocket()
@@ -790,9 +776,8 @@ def test_name_that_is_gone_from_io_is_an_attribute_error(any_impl, monkeypatch, 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="io.text_encoding came with 3.10")
-def test_text_encoding_that_is_gone_from_io_is_an_attribute_error(
-    c_impl, monkeypatch
-):  # the twin takes such an io for an older one
+# Not the twin, which takes such an io for an older one.
+def test_text_encoding_that_is_gone_from_io_is_an_attribute_error(c_impl, monkeypatch):
     sock = ScriptedSocket()
     monkeypatch.delattr(io, "text_encoding")
     with pytest.raises(AttributeError):
@@ -815,7 +800,6 @@ def test_keyword_that_cannot_be_compared_raises_its_error(any_impl):
         def __eq__(self, other):
             raise LookupError("no comparing")
 
-    with pytest.raises(
-        (LookupError, TypeError)
-    ):  # a TypeError where the interpreter looks at the type first
+    # A TypeError where the interpreter looks at the type first.
+    with pytest.raises((LookupError, TypeError)):
         any_impl.makefile(ScriptedSocket(), **{Name("mode"): "rb"})

@@ -19,18 +19,10 @@ from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
 from fakes import ScriptedSocket
-from running import (
-    HANGING,
-    Worker,
-    alarm,
-    finish_script,
-    get_examples,
-    get_outcome,
-    once,
-    receive_all,
-    start_script,
-    watchdog,
-)  # noqa: F401
+from running import (  # noqa: F401
+    HANGING, Worker, alarm, finish_script, get_examples, get_outcome, once, receive_all,
+    start_script, watchdog,
+)
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
@@ -84,7 +76,10 @@ def raise_tick():
 
 
 class Ticker(object):
-    """A timer whose handler raises Tick, at most once in each call made through `collect` and nowhere else."""
+    """A timer whose handler raises Tick, at most once in each call made through `collect`.
+
+    It raises nowhere else.
+    """
 
     def __init__(self, first=0.001, interval=0.001):
         self.raised = 0
@@ -108,8 +103,9 @@ class Ticker(object):
     def collect(self, call, argument):
         """A list with the result of `call(argument)`, empty if a Tick came out of it.
 
-        The result is put into the list by C code, which runs no signal handlers: a handler that raises when the call is
-        done cannot lose it, as it could between `result = call()` and the use of `result`.
+        The result is put into the list by C code, which runs no signal handlers: a handler that
+        raises when the call is done cannot lose it, as it could between `result = call()` and the
+        use of `result`.
         """
         results = []
         try:
@@ -449,7 +445,8 @@ class TestTimeout(object):
         with alarm(lambda: ticks.append(time.time()), 0.01, 0.01):
             with pytest.raises(socket.timeout):
                 raw.read(4) if call == "read" else raw.write(b"data")
-        # If each signal started the wait again it would never end, and the watchdog is off: the alarm took its place.
+        # If each signal started the wait again it would never end, and the watchdog is off: the
+        # alarm took its place.
         assert ticks
         assert time.time() - started > 0.09
 
@@ -470,7 +467,7 @@ class TestTimeout(object):
 
 
 class TestWrite(object):
-    """`write` goes on until all is taken; it returns how much went out, and fails only if nothing did."""
+    """`write` goes on until all is taken; it tells how much went, and fails only if nothing did."""
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
     @pytest.mark.direct_path
@@ -545,7 +542,8 @@ class TestWrite(object):
         enough = threading.Event()
 
         def sip():
-            # Room again every 10 ms: each wait by itself succeeds, and all of them would last for ever.
+            # Room again every 10 ms: each wait by itself succeeds, and all of them would last for
+            # ever.
             while not enough.wait(0.01):
                 received.append(peer.recv(1 << 16))
 
@@ -792,7 +790,10 @@ class TestWouldBlock(object):
 
 
 class TestSignals(object):
-    """PEP 475, on 2.7 too: handlers run, the call goes on with the time that is left, and what a handler raises comes out."""
+    """PEP 475, on 2.7 too: a signal's handler runs, and the call goes on.
+
+    It has the time that is left, and what a handler raises comes out.
+    """
 
     @pytest.mark.parametrize("timeout", [None, HANGING])
     def test_read_goes_on_after_handlers_that_return(self, any_impl, unix_pair, timeout):
@@ -870,7 +871,8 @@ class TestSignals(object):
     def test_signal_after_progress_write_returns_the_count_before_the_handler_runs(
         self, c_impl, unix_pair, timeout
     ):
-        # Documented limit of the twin: handlers run inside its write, and one that raises loses the count.
+        # Documented limit of the twin: handlers run inside its write, and one that raises loses the
+        # count.
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = c_impl.makefile(ours, "wb", 0)
@@ -885,7 +887,8 @@ class TestSignals(object):
     def test_signal_after_progress_of_a_waiting_write_ends_it_at_once(
         self, c_impl, unix_pair, timeout
     ):
-        # As above, but here the call that waits has made progress itself, so it ends with a count and not with EINTR.
+        # As above, but here the call that waits has made progress itself, so it ends with a count
+        # and not with EINTR.
         ours, peer = unix_pair
         ours.settimeout(timeout)
         raw = c_impl.makefile(ours, "wb", 0)
@@ -1024,7 +1027,9 @@ class TestSignals(object):
 
 @pytest.fixture
 def waiting_thread():
-    """A function that makes a thread wait for the GIL, which the interpreter will not take from us by itself.
+    """A function that makes a thread wait for the GIL.
+
+    The interpreter will not take the GIL from us by itself.
 
     It returns a list that is empty until that thread got the GIL.
     """
@@ -1070,7 +1075,10 @@ class TestLock(object):
     """Who waits lets other threads run; who moves at once keeps the GIL."""
 
     def connect_many(self):
-        """Ten connected TCP pairs, (ours, peer), ours non-blocking: each takes a hundred kilobytes and more at once."""
+        """Ten connected TCP pairs, (ours, peer), ours non-blocking.
+
+        Each takes a hundred kilobytes and more at once.
+        """
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(10)
@@ -1082,7 +1090,7 @@ class TestLock(object):
         return pairs
 
     def wait_a_moment(self, implementation, unix_pair):
-        """Have the implementation give up the GIL, so that what follows is no matter of whose turn it is."""
+        """Have the implementation give up the GIL, so that whose turn it is matters no more."""
         unix_pair[0].settimeout(0.001)
         with pytest.raises(socket.timeout):
             implementation.makefile(unix_pair[0], "rb", 0).read(1)
@@ -1151,7 +1159,8 @@ def test_ready_read_and_write_with_a_timeout_are_one_system_call(any_impl, tmpdi
         "-o",
         str(log),
         "-e",
-        "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,faccessat2",
+        "trace=network,poll,ppoll,select,pselect6,read,write,fcntl,ioctl,access,faccessat,"
+        "faccessat2",
     ]
     try:
         tried = subprocess.Popen(prefix + ["true"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

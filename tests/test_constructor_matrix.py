@@ -1,9 +1,13 @@
-"""The constructor, exhaustively: every mode of up to four letters with every buffering and good and bad text arguments.
+"""The constructor, exhaustively.
 
-Of the modes that are refused, which are nine of ten, each meets every buffering, and every set of text arguments, but not both.
+Every mode of up to four letters meets every buffering and good and bad text arguments.
 
-Each implementation is held against the interpreter's own makefile in this process.  2.7 has none: there C is held against
-the twin, and both against results of 3.x, in data/constructor_matrix.json.  That file holds for every 3.x, and is written by
+Of the modes that are refused, which are nine of ten, each meets every buffering, and every set of
+text arguments, but not both.
+
+Each implementation is held against the interpreter's own makefile in this process.  2.7 has none:
+there C is held against the twin, and both against results of 3.x, in data/constructor_matrix.json.
+That file holds for every 3.x, and is written by
 
     python test_constructor_matrix.py > data/constructor_matrix.json
 """
@@ -28,27 +32,8 @@ MODES = [
     for length in range(5)
     for letters in itertools.product("rwbt+U", repeat=length)
 ]
-ODD_MODES = [
-    None,
-    5,
-    2.5,
-    True,
-    object(),
-    b"rb",
-    u"rb",
-    u"w",
-    [],
-    ["r"],
-    ["r", "b"],
-    ("w", "b"),
-    (),
-    {"r", "w"},
-    {"b": "r"},
-    frozenset("rwb"),
-    ["rb"],
-    [["r"]],
-    {"r", 1},
-]
+ODD_MODES = [None, 5, 2.5, True, object(), b"rb", u"rb", u"w", [], ["r"], ["r", "b"], ("w", "b"),
+             (), {"r", "w"}, {"b": "r"}, frozenset("rwb"), ["rb"], [["r"]], {"r", 1}]
 BUFFERINGS = [None, -5, -1, 0, 1, 2, 8192, False, True, 0.0, 2.5, "8", 2 ** 64]
 ENCODINGS = [None, "utf-8", "no-such-codec", 5]
 ERRORS = [None, "replace", 5]
@@ -131,7 +116,7 @@ def describe_stream(stream, mode, implementation, probe):
 
 
 def try_case(implementation, mode, buffering, text_arguments):
-    """What makefile gives for these arguments: the stream's description, or the (type, text) of the exception."""
+    """What makefile gives: the stream's description, or the exception's (type, text)."""
     probe = Probe()
     encoding, errors, newline = text_arguments
     try:
@@ -183,7 +168,7 @@ def run_matrix(implementation):
 
 @pytest.fixture(scope="module")
 def reference():
-    """The results of the interpreter's own makefile, on 2.7 of the twin, in the order of run_matrix()."""
+    """What the interpreter's own makefile gives, on 2.7 the twin, in the order of run_matrix()."""
     seen = {}  # there are many cases and few different results
     return [
         seen.setdefault(case[-1], case[-1])
@@ -211,7 +196,7 @@ def test_matrix_every_case_gives_what_the_reference_gives(impl, reference):
 
 
 def test_matrix_reaches_every_type_and_every_error(reference):
-    """That the matrix sees something: each kind of stream and of failure is in it, and most modes are refused."""
+    """The matrix sees something: all kinds of stream and failure; most modes are refused."""
     kinds = set(
         result[0] if isinstance(result[0], str) else result[0].__name__ for result in reference
     )
@@ -237,7 +222,7 @@ def list_recorded_cases():
 
 
 def record_case(implementation, mode, buffering, text_arguments):
-    """The result as JSON gives it back, without what the interpreter's versions word or size differently."""
+    """The result as JSON gives it back, without what the versions word or size differently."""
     return as_native(
         json.loads(json.dumps(choose_recorded(implementation, mode, buffering, text_arguments)))
     )
@@ -256,18 +241,8 @@ def choose_recorded(implementation, mode, buffering, text_arguments):
         if text_arguments[0] is None:
             encoding = None
         # how far the first readline() reads ahead is the version's own
-        return (
-            name,
-            line,
-            sent.decode("ascii"),
-            encoding,
-            errors,
-            line_buffering,
-            kind,
-            reading,
-            writing,
-            raw,
-        )
+        return (name, line, sent.decode("ascii"), encoding, errors, line_buffering, kind, reading,
+                writing, raw)
     if result[0] == "SocketIO":
         return result
     kind, reading, writing, _, offered, raw = result

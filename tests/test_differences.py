@@ -1,7 +1,9 @@
-"""Contract section 9: the deliberate differences from the interpreter's own makefile, one test for each, shown on both.
+"""Contract section 9: the deliberate differences from the interpreter's own makefile.
 
-Each test runs on our two implementations and, on 3.x, on the interpreter's own; `pick` says what each has to do.  What
-belongs to no item of that list must not differ.
+There is one test for each, which shows it on both.
+
+Each test runs on our two implementations and, on 3.x, on the interpreter's own; `pick` says what
+each has to do.  What belongs to no item of that list must not differ.
 """
 
 import copy
@@ -60,9 +62,8 @@ def test_1_write_of_more_than_fits_sends_all_where_the_interpreters_sends_once(a
     ours, peer = tcp_pair
     ours.settimeout(30)
     stream = any_impl.makefile(ours, "wb", 0)
-    if (
-        any_impl.name == "interpreter"
-    ):  # on a busy machine a receiver may make room as fast as the one call fills it
+    # On a busy machine a receiver may make room as fast as the one call fills it.
+    if any_impl.name == "interpreter":
         sent = stream.write(b"x" * BIG)
         received = Worker(receive_all, peer)
     else:
@@ -178,9 +179,8 @@ def test_5_socketio_with_a_bad_mode_makes_no_noise(any_impl, monkeypatch):
         ("invalid mode: 'x'",),
     )
     gc.collect()
-    tells = (
-        sys.version_info >= (3, 13) or sys.flags.dev_mode or hasattr(sys, "gettotalrefcount")
-    )  # and debug builds
+    # Debug builds tell as dev mode does.
+    tells = sys.version_info >= (3, 13) or sys.flags.dev_mode or hasattr(sys, "gettotalrefcount")
     assert len(noise) == pick(any_impl, 0, 1 if tells and not PYPY else 0)
 
 
@@ -240,9 +240,8 @@ WRONG_USES = {
 
 @pytest.mark.parametrize("use", sorted(WRONG_USES))
 def test_8_wrong_use_raises_the_same_type_whatever_the_wording(any_impl, use, monkeypatch):
-    monkeypatch.setattr(
-        sys, "unraisablehook", lambda noise: None, raising=False
-    )  # difference 5 is not the matter here
+    # Difference 5 is not the matter here.
+    monkeypatch.setattr(sys, "unraisablehook", lambda noise: None, raising=False)
     raw = any_impl.SocketIO(ScriptedSocket(), "r")
     wanted = AttributeError if "=" in use and "(" not in use or use.startswith("del") else TypeError
     assert get_error(WRONG_USES[use], any_impl, raw)[0] is wanted
@@ -313,9 +312,8 @@ def test_11_delegated_error_without_arguments_comes_through(any_impl, error):
     for name, argument in (("write", b"x"), ("readinto", bytearray(1))):
         raw = any_impl.SocketIO(Raising(), "rw")
         raised = get_error(getattr(raw, name), argument)
-        caught_by_name = name == "readinto" and issubclass(
-            error, socket.timeout
-        )  # the interpreter's asks for that first
+        # The interpreter's asks for socket.timeout first.
+        caught_by_name = name == "readinto" and issubclass(error, socket.timeout)
         old = sys.version_info < (3, 10) and not caught_by_name
         assert raised[0] is pick(any_impl, error, IndexError if old else error)
         raw.close()

@@ -1,6 +1,9 @@
-"""Nobody can tell: short runs of the differential machine, in pairs, from a fixed and from a fresh seed.
+"""Nobody can tell: short runs of the differential machine, from a fixed and a fresh seed.
 
-The fresh seed is printed; ``DIFFERENTIAL_SEED=N`` in the environment takes its place.  See `differential` for the long run.
+The implementations run in pairs.
+
+The fresh seed is printed; ``DIFFERENTIAL_SEED=N`` in the environment takes its place.  See
+`differential` for the long run.
 """
 
 from __future__ import print_function
@@ -30,7 +33,8 @@ PAIRS = [
 
 needs_reference_counts = pytest.mark.skipif(
     platform.python_implementation() != "CPython",
-    reason="the machine compares after each step what that step finalised, and only reference counts finalise it then",
+    reason="the machine compares after each step what that step finalised, and only reference "
+    "counts finalise it then",
 )
 
 
@@ -137,7 +141,8 @@ def test_allowed_differences_are_few_and_numbered():
 
 
 def test_allowed_difference_of_another_kind_is_difference():
-    # The list forgives a field of a step, never a step: with the wording forgiven, the type still counts.
+    # The list forgives a field of a step, never a step: with the wording forgiven, the type still
+    # counts.
     theirs = ("error", AttributeError, ("tuple", ("text", "a")), None, None)
     ours = ("error", TypeError, ("tuple", ("text", "b")), None, None)
     assert not differential.allow_wording(("setattr", 0, "foo 1"), "outcome", theirs, ours, None)

@@ -1,4 +1,4 @@
-"""Allocation failure at every point of every operation, each in a process of its own: see stress/faults.py."""
+"""Each allocation of each operation fails, in a process of its own: see stress/faults.py."""
 
 import os
 import re
@@ -39,17 +39,8 @@ def environment(tmp_path_factory):
     library = str(tmp_path_factory.mktemp("failmalloc") / "failmalloc.so")
     try:
         subprocess.check_call(
-            [
-                "cc",
-                "-shared",
-                "-fPIC",
-                "-O1",
-                "-fno-builtin",
-                "-o",
-                library,
-                os.path.join(STRESS, "failmalloc.c"),
-                "-ldl",
-            ]
+            ["cc", "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", library,
+             os.path.join(STRESS, "failmalloc.c"), "-ldl"]
         )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no C compiler")
@@ -58,19 +49,10 @@ def environment(tmp_path_factory):
 
 def run(implementation, environment, *options):
     """{scenario: how many MemoryErrors came out} of a process that does the scenarios."""
-    command = [
-        sys.executable,
-        os.path.join(STRESS, "faults.py"),
-        "--implementation",
-        implementation,
-    ] + list(options)
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-    )
+    command = [sys.executable, os.path.join(STRESS, "faults.py"), "--implementation",
+               implementation] + list(options)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, universal_newlines=True)
     out, err = process.communicate()
     assert process.returncode == 0, "status %s\n%s\n%s" % (process.returncode, out, err)
     return {

@@ -1,7 +1,9 @@
-"""Socket-like objects that turn on the stream that calls them.  What they break is theirs, and nothing else breaks.
+"""Socket-like objects that turn on the stream that calls them.
 
-Each call's outcome is compared with that of the other implementation, and with the interpreter's own
-wherever it survives the question.
+What they break is theirs, and nothing else breaks.
+
+Each call's outcome is compared with that of the other implementation, and with the interpreter's
+own wherever it survives the question.
 """
 
 import array
@@ -31,21 +33,9 @@ class OwnBaseError(BaseException):
     """Not even an Exception."""
 
 
-EXCEPTIONS = [
-    OwnError,
-    OwnBaseError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    StopIteration,
-    MemoryError,
-    RuntimeError,
-    KeyboardInterrupt,
-    SystemExit,
-    GeneratorExit,
-    io.UnsupportedOperation,
-    EOFError,
-]
+EXCEPTIONS = [OwnError, OwnBaseError, ValueError, TypeError, AttributeError, StopIteration,
+              MemoryError, RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit,
+              io.UnsupportedOperation, EOFError]
 STREAMS = [("rwb", 0), ("rb", -1), ("wb", -1), ("rwb", -1), ("r", -1), ("w", -1)]
 
 
@@ -67,7 +57,7 @@ def quiet_finalizers(monkeypatch):
 
 
 def use(stream, mode):
-    """Read or write, whichever the stream can; twice, so that a second call sees what the first one left."""
+    """Read or write, what the stream can; twice, so that a second call sees what the first left."""
     data = b"data" if "b" in mode else u"data"
     for _ in range(2):
         if "r" in mode:
@@ -133,10 +123,8 @@ def test_exception_of_a_socket_method_comes_through_and_the_reference_goes_back(
 
     fake = hostile.Hostile()
     stream = any_impl.makefile(fake, mode, buffering)
-    fake.action, fake.calls = (
-        act,
-        0,
-    )  # some versions' TextIOWrapper asks for fileno() when it is made
+    # Some versions' TextIOWrapper asks for fileno() when it is made.
+    fake.action, fake.calls = act, 0
     with pytest.raises(error):
         for _ in range(call):
             use(stream, mode)
@@ -383,12 +371,8 @@ def test_buffer_method_in_python_that_misbehaves_does_no_harm(impl, closing, mis
                     misbehave()
 
         exporter = Exporter()
-        calls = [
-            trace(getattr(raw, name), exporter),
-            bytes(exporter.data),
-            raw.closed,
-            harness.is_closed(ours),
-        ]
+        calls = [trace(getattr(raw, name), exporter), bytes(exporter.data), raw.closed,
+                 harness.is_closed(ours)]
         peer.settimeout(0)
         return calls + [trace(peer.recv, 10)]
 
@@ -421,24 +405,15 @@ def test_counter_of_an_odd_value_is_restored_or_refused(impl, name, value):
         return calls
 
     check_same(impl, run, own=False)
-    if value is not True and not isinstance(
-        value, (numbers.Number, list)
-    ):  # these are changed, and the list for good
+    # Numbers are changed, and the list for good.
+    if value is not True and not isinstance(value, (numbers.Number, list)):
         assert run(impl)[1::2] == [True, True]
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "_makefile_refs",
-        "_io_refs",
-        "recv_into",
-        "send",
-        "sendall",
-        "_decref_socketios",
-        "fileno",
-        "__class__",
-    ],
+    ["_makefile_refs", "_io_refs", "recv_into", "send", "sendall", "_decref_socketios", "fileno",
+     "__class__"],
 )
 @pytest.mark.parametrize(
     "error", [OwnError, AttributeError, KeyboardInterrupt, RuntimeError], ids=get_id
@@ -472,14 +447,9 @@ def test_attribute_that_raises_is_the_callers_error_or_as_if_missing(impl, name,
         sock.armed = True
         calls = [
             trace(operation)
-            for operation in (
-                lambda: raw.readinto(bytearray(3)),
-                lambda: raw.write(b"x"),
-                raw.fileno,
-                lambda: raw.name,
-                raw.close,
-                lambda: implementation.makefile(sock, "rb"),
-            )
+            for operation in (lambda: raw.readinto(bytearray(3)), lambda: raw.write(b"x"),
+                              raw.fileno, lambda: raw.name, raw.close,
+                              lambda: implementation.makefile(sock, "rb"))
         ]
         sock.armed = False
         raw.close()
@@ -498,19 +468,9 @@ def test_field_set_to_anything_or_deleted_gives_an_error_or_a_value(impl, name, 
     def run(implementation):
         fake = hostile.Hostile(lambda fake, buf: 1)
         raw = implementation.makefile(fake, "rwb", 0)
-        operations = [
-            lambda: raw.readinto(bytearray(3)),
-            lambda: raw.write(b"x"),
-            raw.readable,
-            raw.writable,
-            raw.seekable,
-            lambda: raw.mode,
-            lambda: raw.name,
-            raw.fileno,
-            raw.flush,
-            raw.isatty,
-            raw.close,
-        ]
+        operations = [lambda: raw.readinto(bytearray(3)), lambda: raw.write(b"x"), raw.readable,
+                      raw.writable, raw.seekable, lambda: raw.mode, lambda: raw.name, raw.fileno,
+                      raw.flush, raw.isatty, raw.close]
         setattr(raw, name, value)
         assert getattr(raw, name) is value
         calls = [trace(operation) for operation in operations[:-1]]
@@ -578,40 +538,24 @@ def test_half_made_stream_found_by_another_and_stripped_gives_the_reference_back
     assert fake._io_refs == 0
 
 
-# Not those that show what was in the memory, which the interpreter's own read does with a fake's claim.
-OPERATIONS = [
-    lambda stream: stream.readinto(bytearray(5)),
-    lambda stream: stream.write(b"data"),
-    lambda stream: stream.flush(),
-    lambda stream: stream.close(),
-    lambda stream: stream.fileno(),
-    lambda stream: stream.name,
-    lambda stream: stream.readable(),
-    lambda stream: stream.closed,
-    lambda stream: stream.isatty(),
-    lambda stream: stream.tell(),
-    lambda stream: stream.__enter__(),
-    lambda stream: stream.read(3),
-]
+# Not those that show what was in the memory, which the interpreter's own read does with a fake's
+# claim.
+OPERATIONS = [lambda stream: stream.readinto(bytearray(5)), lambda stream: stream.write(b"data"),
+              lambda stream: stream.flush(), lambda stream: stream.close(),
+              lambda stream: stream.fileno(), lambda stream: stream.name,
+              lambda stream: stream.readable(), lambda stream: stream.closed,
+              lambda stream: stream.isatty(), lambda stream: stream.tell(),
+              lambda stream: stream.__enter__(), lambda stream: stream.read(3)]
 
 
 @pytest.mark.parametrize(
     "odd",
-    [
-        {"closed": property(lambda self: 1 / 0)},
-        {"readable": lambda self: 1 / 0},
-        {"close": lambda self: 1 / 0},
-        {"readinto": lambda self, b: 2**70},
-        {"readinto": None},
-        {"closed": None},
-        {"_sock": property(lambda self: 1 / 0)},
-        {"__getattribute__": lambda self, name: 1 / 0},
-        {"__del__": lambda self: 1 / 0},
-        {"flush": lambda self: 1 / 0},
-        {"_timeout_occurred": hostile.Biting()},
-        {"read": lambda self, n=-1: 5},
-        {"_checkClosed": None},
-    ],
+    [{"closed": property(lambda self: 1 / 0)}, {"readable": lambda self: 1 / 0},
+     {"close": lambda self: 1 / 0}, {"readinto": lambda self, b: 2**70}, {"readinto": None},
+     {"closed": None}, {"_sock": property(lambda self: 1 / 0)},
+     {"__getattribute__": lambda self, name: 1 / 0}, {"__del__": lambda self: 1 / 0},
+     {"flush": lambda self: 1 / 0}, {"_timeout_occurred": hostile.Biting()},
+     {"read": lambda self, n=-1: 5}, {"_checkClosed": None}],
     ids=lambda odd: list(odd)[0],
 )
 def test_subclass_with_odd_overrides_gives_errors_but_no_crash(impl, odd):

@@ -1,4 +1,7 @@
-"""The file-object classes of the interpreter's own test.test_socket, with our makefile and SocketIO put in."""
+"""The file-object classes of the interpreter's own test.test_socket.
+
+Our makefile and SocketIO are put in.
+"""
 
 import json
 import os
@@ -32,7 +35,10 @@ pytestmark = pytest.mark.skipif(missing is not None, reason=str(missing))
 
 @pytest.fixture(scope="module")
 def answers():
-    """What interpreter_suite.py says of each implementation; they run beside each other, for mostly they wait for a timeout."""
+    """What interpreter_suite.py says of each implementation.
+
+    They run beside each other, for mostly they wait for a timeout.
+    """
     processes = [
         (
             found.name,

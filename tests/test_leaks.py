@@ -1,4 +1,4 @@
-"""Nothing grows: the short form of stress/leaks.py, and that no public operation is missing there."""
+"""Nothing grows: the short form of stress/leaks.py, which misses no public operation."""
 
 import gc
 import socket
@@ -14,7 +14,7 @@ IDS = ["%s: %s" % (name, condition) for name, condition, function in leaks.OPERA
 
 @pytest.fixture(scope="module")
 def environments():
-    """The environments by implementation: made once, since the operations leave them as they were."""
+    """The environments by implementation: made once, since operations leave them as they were."""
     made = {}
     gc.collect()
     gc.disable()  # what a test allocates must not decide when something else is freed

@@ -1,4 +1,7 @@
-"""What the rest of a program sees of contract section 11: collecting, finalising, subclasses, interpreters, importing."""
+"""What the rest of a program sees of contract section 11.
+
+Collecting, finalising, subclasses, interpreters, importing.
+"""
 
 import errno
 import gc
@@ -13,26 +16,21 @@ import pytest
 
 from conftest import INTERPRETER
 from fakes import ScriptedSocket
-from running import (
-    HANGING,
-    PROLOGUE,
-    Worker,
-    is_open,
-    receive_all,
-    run_script,
-    start_script,
-    watchdog,
-)  # noqa: F401
+from running import (  # noqa: F401
+    HANGING, PROLOGUE, Worker, is_open, receive_all, run_script, start_script, watchdog,
+)
 
 PY2 = sys.version_info[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
 NO_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
-# From 3.13 on pytest tells of what sys.unraisablehook was told, the interpreter's own streams' complaints among them.
+# From 3.13 on pytest tells of what sys.unraisablehook was told, the interpreter's own streams'
+# complaints among them.
 pytestmark = [
     pytest.mark.usefixtures("watchdog"),
     pytest.mark.filterwarnings("ignore:Exception ignored"),
 ]
-# Before 3.12 nothing collects a BufferedRWPair in a cycle with its own raw stream: its owner does not show it to the collector.
+# Before 3.12 nothing collects a BufferedRWPair in a cycle with its own raw stream: its owner does
+# not show it to the collector.
 STREAMS = [("rb", 0), ("rb", None), ("wb", None), ("r", None), ("w", None)]
 if sys.version_info >= (3, 12):
     STREAMS += [("rwb", None), ("rw", None)]
@@ -58,7 +56,7 @@ def get_raw(stream):
 
 
 class TestReentrance(object):
-    """The sock's methods may close the stream, the sock, or let go of either, in the middle of a call."""
+    """A sock's methods may close the stream or the sock, or let go of either, during a call."""
 
     @pytest.mark.parametrize("act", ["close", "close twice", "forget the sock", "init", "drop"])
     @pytest.mark.parametrize("read", ["readinto", "read", "readall", "readline"])
@@ -330,9 +328,8 @@ class TestCollection(object):
         assert alive() is None
         assert fake.calls == ["_decref_socketios"]
 
-    @pytest.mark.parametrize(
-        "mode", ["wb", "w", "rw"]
-    )  # a dropped BufferedRWPair lets its reader close the stream first
+    # A dropped BufferedRWPair lets its reader close the stream first.
+    @pytest.mark.parametrize("mode", ["wb", "w", "rw"])
     def test_dropped_writer_is_flushed(self, any_impl, tcp_pair, mode):
         ours, peer = tcp_pair
         stream = any_impl.makefile(ours, mode)
@@ -583,8 +580,9 @@ class TestBuffers(object):
         stream.close()
 
 
-# What the scripts below import.  It is a module of its own because functions and classes of the main module would keep each
-# other and its streams in one great cycle, and what becomes of that at the end is the collector's affair: see EXIT_IN_CYCLES.
+# What the scripts below import.  It is a module of its own because functions and classes of the
+# main module would keep each other and its streams in one great cycle, and what becomes of that at
+# the end is the collector's affair: see EXIT_IN_CYCLES.
 EXIT_TOOLS = """
 import socket
 import sys
@@ -670,24 +668,9 @@ except socket.timeout:
     pass
 poisoned.write(u"flushed")
 """
-EXIT_CASES = [
-    "buffered",
-    "text",
-    "text pair",
-    "fake",
-    "text fake",
-    "list",
-    "instance",
-    "subclass",
-    "raw",
-    "closed socket",
-    "timeout",
-    "poisoned",
-    "module",
-    "sys",
-    "text sys",
-    "builtins",
-]
+EXIT_CASES = ["buffered", "text", "text pair", "fake", "text fake", "list", "instance", "subclass",
+              "raw", "closed socket", "timeout", "poisoned", "module", "sys", "text sys",
+              "builtins"]
 EXIT_IN_CYCLES = """
 import types
 try:
@@ -724,22 +707,8 @@ reader = makefile(connect("reader"), "rb")
 reader_cycle = [makefile(connect("reader cycle"), "r")]
 reader_cycle.append(reader_cycle)
 """
-CYCLE_CASES = [
-    "pair",
-    "buffered",
-    "text pair",
-    "fake",
-    "cycle",
-    "lost cycle",
-    "global socket",
-    "class",
-    "module",
-    "sys",
-    "builtins",
-    "subclass",
-    "reader",
-    "reader cycle",
-]
+CYCLE_CASES = ["pair", "buffered", "text pair", "fake", "cycle", "lost cycle", "global socket",
+               "class", "module", "sys", "builtins", "subclass", "reader", "reader cycle"]
 
 
 class TestExit(object):
@@ -747,7 +716,8 @@ class TestExit(object):
 
     @pytest.mark.skipif(
         NO_GIL,
-        reason="the collector of this interpreter closes sockets before their streams, whoever made them",
+        reason="the collector of this interpreter closes sockets before their streams, whoever "
+        "made them",
     )
     def test_writers_open_at_the_end_are_flushed_and_closed_in_silence(self, any_impl, tmpdir):
         tmpdir.join("exit_tools.py").write(EXIT_TOOLS)
@@ -772,8 +742,10 @@ class TestExit(object):
 
 
 def run_to_the_end(implementation, script, connections, *arguments):
-    """What a script, whose connections each begin with a name and a colon, sent by the time it has ended: by name; and the kinds
-    of exceptions that its end complained of."""
+    """Run a script to its end: what it sent, by name, and the kinds of exceptions it complained of.
+
+    Each of its connections begins with a name and a colon; the complaints are those of its end.
+    """
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
@@ -828,7 +800,9 @@ code = '''if 1:
     writer = makefile(left, "wb")
     writer.write(b"left open;")
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        writer.flush()  # the collector of such an interpreter closes sockets before their streams, whoever made them
+        # The collector of such an interpreter closes sockets before their streams, whoever made
+        # them.
+        writer.flush()
     cycle = [makefile(left, "rb")]
     cycle.append(cycle)
     ours.close()
@@ -884,7 +858,10 @@ print("done")
 
 
 class TestInterpreters(object):
-    """Several interpreters in one process, in turn and at once, each with its own module and its own streams."""
+    """Several interpreters in one process, in turn and at once.
+
+    Each has its own module and its own streams.
+    """
 
     @pytest.mark.skipif(
         PY2 or PYPY, reason="this interpreter has no way to make another from Python"
@@ -975,7 +952,8 @@ def load():
             assert peer.recv(64) == b"data"
         ours.close()
         peer.close()
-        found.append((package, package.SocketIO, package.backport_makefile, module.SocketIO, module.backport_makefile))
+        found.append((package, package.SocketIO, package.backport_makefile, module.SocketIO,
+                      module.backport_makefile))
     except BaseException as error:
         failed.append(error)
 

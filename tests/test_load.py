@@ -1,4 +1,4 @@
-"""The short form of stress/load.py: many streams, many messages, many bytes, and afterwards all is as before."""
+"""The short form of stress/load.py: much of everything, and afterwards all is as before."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Look-ups of the counter and of arguments while other code runs: other threads, setters, odd keys."""
+"""The counter and arguments are looked up while other code runs: threads, setters, odd keys."""
 
 import _socket
 import socket

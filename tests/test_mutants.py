@@ -1,4 +1,4 @@
-"""The differential machine sees: each broken twin of `mutants` is found by it, and the twin itself is not."""
+"""The differential machine finds each broken twin of `mutants`, and nothing in the twin itself."""
 
 from __future__ import print_function
 
@@ -38,8 +38,8 @@ def test_machine_on_broken_twin_finds_difference(name, capsys):
     found = []
     while budget.machine.done < STEPS and not found:
         budget.spend(STEPS, give_up=len(budget.found) + 1, minimal=False)
-        # What the twin shows as well was not broken by the mutation, and is another test's business; what the mutant does not
-        # show again was a matter of time.
+        # What the twin shows as well was not broken by the mutation, and is another test's
+        # business; what the mutant does not show again was a matter of time.
         found = [
             error
             for error in budget.found
@@ -76,17 +76,9 @@ def test_load_mutant_leaves_twin_alone():
 def test_minimise_of_long_programme_leaves_what_matters():
     mutant = mutants.load_mutant("no timeout poisoning")
     setup = ("fake", "tcp", None, "rwb", 64)
-    steps = [
-        ("send", "lines", 5),
-        ("read", 0, 3),
-        ("write", 0, "own", "utf8", 7),
-        ("settimeout", 0.001),
-        ("readline", 0, 5),
-        ("read", 0, 8),
-        ("flush", 0),
-        ("read", 0, 1),
-        ("query", 0, "mode"),
-    ]
+    steps = [("send", "lines", 5), ("read", 0, 3), ("write", 0, "own", "utf8", 7),
+             ("settimeout", 0.001), ("readline", 0, 5), ("read", 0, 8), ("flush", 0),
+             ("read", 0, 1), ("query", 0, "mode")]
     setup, steps, error = differential.minimise(ORACLE, mutant, setup, steps)
     assert isinstance(error, differential.Difference)
     assert len(steps) == 3 and steps[0] == ("settimeout", 0.001)

@@ -1,4 +1,7 @@
-"""Contract section 4: one rule for the direct and the delegating path, which nobody can tell apart but by speed."""
+"""Contract section 4: one rule for the direct and the delegating path.
+
+Nobody can tell the two apart but by speed.
+"""
 
 import _socket
 import array
@@ -15,19 +18,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from running import (
-    HANGING,
-    Worker,
-    adopt,
-    alarm,
-    get_examples,
-    get_outcome,
-    is_open,
-    once,
-    receive_all,
-    run_script,
-    watchdog,
-)  # noqa: F401
+from running import (  # noqa: F401
+    HANGING, Worker, adopt, alarm, get_examples, get_outcome, is_open, once, receive_all,
+    run_script, watchdog,
+)
 
 try:
     from unittest import mock
@@ -39,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("watchdog")
 
 
 class Source(object):
-    """A `recv_into` that gives `data`, then the end of the stream, and keeps the arguments of each call."""
+    """A `recv_into` that gives `data`, then the end, and keeps the arguments of each call."""
 
     def __init__(self, data):
         self.data = data
@@ -175,9 +169,8 @@ def patch_class(sock, name, method):
 
 
 OVERRIDES = [override_on_instance, override_on_class, patch_instance, patch_class]
-if (
-    PY2
-):  # mock deletes what it patched and sees no need to put it back if a slot of the instance held it
+# mock deletes what it patched and sees no need to put it back if a slot of the instance held it.
+if PY2:
     OVERRIDES.remove(patch_instance)
 
 
@@ -439,7 +432,10 @@ class TestOverrides(object):
 
 
 def check_history(implementation, steps):
-    """Change the methods of a socket in `steps`; the file must read and write what `sock.recv_into` and `sock.send` would."""
+    """Change the methods of a socket in `steps`.
+
+    The file must read and write what `sock.recv_into` and `sock.send` would.
+    """
 
     class Changing(socket.socket):
         pass
@@ -492,7 +488,7 @@ def check_history(implementation, steps):
 
 
 class TestBinding(object):
-    """The interpreter's own method works on the socket that it is bound to, and only under its own name."""
+    """The interpreter's own method works on the socket it is bound to, under its own name only."""
 
     def test_recv_into_of_another_socket_reads_from_that_one(self, any_impl, pair, unix_pair):
         (ours, peer), (other, other_peer) = pair, unix_pair
@@ -551,16 +547,8 @@ class TestBinding(object):
 
     @pytest.mark.parametrize(
         "name",
-        [
-            "recv",
-            "recvfrom_into",
-            "recvfrom",
-            "send",
-            "sendall",
-            "fileno",
-            "getsockname",
-            "gettimeout",
-        ],
+        ["recv", "recvfrom_into", "recvfrom", "send", "sendall", "fileno", "getsockname",
+         "gettimeout"],
     )
     def test_another_method_in_place_of_recv_into_does_what_it_does(
         self, any_impl, unix_pair, name
@@ -709,7 +697,8 @@ class TestNeverByLooks(object):
             os.close(writable)
 
     def test_fake_that_hides_a_non_blocking_socket_is_asked_itself(self, any_impl, unix_pair):
-        # As gevent's and eventlet's do: they wait in their own loop for a descriptor that never blocks.
+        # As gevent's and eventlet's do: they wait in their own loop for a descriptor that never
+        # blocks.
         hidden, peer = unix_pair
         hidden.settimeout(0)
 
@@ -784,9 +773,8 @@ class TestNeverByLooks(object):
         peer.sendall(b"0123456789")
         buf = bytearray(4)
         assert (raw.readinto(buf), bytes(buf)) == (4, b"0123")
-        assert (
-            raw.read(100) == b"456789"
-        )  # pending in the TLS layer, with nothing to read on the descriptor
+        # Pending in the TLS layer, with nothing to read on the descriptor.
+        assert raw.read(100) == b"456789"
 
     def test_methods_of_a_tls_socket_are_never_its_c_base_class_s(self, any_impl, tls_pair):
         ours, peer, wire = tls_pair
@@ -799,7 +787,7 @@ class TestNeverByLooks(object):
 
 
 class TestNothingCached(object):
-    """Descriptor, timeout and method are taken anew for each operation, the descriptor for each system call."""
+    """Each operation takes timeout and method anew, each system call the descriptor."""
 
     def test_timeout_set_after_makefile_counts_from_the_next_operation(self, any_impl, tcp_pair):
         ours, peer = tcp_pair
@@ -1060,21 +1048,12 @@ RESULTS = [None, True, 0, -1, 10 ** 30, 2.5, "text", (1, 2), Fake()]
 
 
 class TestDelegating(object):
-    """A delegated call is exactly `recv_into(b)` or `send(b)`, and its result comes back untouched."""
+    """A delegated call is exactly `recv_into(b)` or `send(b)`; its result comes back untouched."""
 
     @pytest.mark.parametrize(
         "argument",
-        [
-            bytearray(4),
-            memoryview(bytearray(4)),
-            array.array("H", [1, 2]),
-            b"read only",
-            u"text",
-            None,
-            4,
-            Fake(),
-            [],
-        ],
+        [bytearray(4), memoryview(bytearray(4)), array.array("H", [1, 2]), b"read only", u"text",
+         None, 4, Fake(), []],
         ids=lambda argument: type(argument).__name__,
     )
     def test_argument_is_passed_on_as_it_is_and_alone(self, any_impl, argument):
@@ -1099,13 +1078,8 @@ class TestDelegating(object):
 
     @pytest.mark.parametrize(
         "error",
-        [
-            ValueError("no"),
-            KeyboardInterrupt("no"),
-            socket.error(32, "no"),
-            AttributeError("send"),
-            TypeError("x"),
-        ],
+        [ValueError("no"), KeyboardInterrupt("no"), socket.error(32, "no"), AttributeError("send"),
+         TypeError("x")],
         ids=lambda error: type(error).__name__,
     )
     def test_error_comes_through_as_the_very_object(self, any_impl, error):
@@ -1119,7 +1093,8 @@ class TestDelegating(object):
             assert caught.value is error
 
     def test_one_operation_is_one_call(self, any_impl):
-        # Even when the fake takes part of the data only: what is left is the caller's business, as with the interpreter's own.
+        # Even when the fake takes part of the data only: what is left is the caller's business, as
+        # with the interpreter's own.
         calls = []
         fake = Fake(
             recv_into=lambda buf: calls.append("recv_into") or 1,
@@ -1186,13 +1161,8 @@ class TestSendall(object):
 
     @pytest.mark.parametrize(
         "data, size",
-        [
-            (b"data", 4),
-            (bytearray(b"data"), 4),
-            (memoryview(b"data")[1:], 3),
-            (b"", 0),
-            (array.array("H", [1, 2, 3]), 6),
-        ],
+        [(b"data", 4), (bytearray(b"data"), 4), (memoryview(b"data")[1:], 3), (b"", 0),
+         (array.array("H", [1, 2, 3]), 6)],
         ids=["bytes", "bytearray", "memoryview", "empty", "array"],
     )
     def test_write_calls_sendall_with_the_object_and_returns_its_length_in_bytes(

@@ -1,4 +1,4 @@
-"""The life of a process: fork, the ways to end, module reload, subinterpreters, imports that race."""
+"""A process: fork, the ways to end, module reload, subinterpreters, imports that race."""
 
 import os
 import subprocess
@@ -19,8 +19,9 @@ import gc, io, os, socket, sys, threading, time, weakref
 left, right = socket.socketpair()
 right.settimeout(30)
 """
-# In the parent only: a function keeps the globals of the child in a cycle, and what the collector takes apart at exit goes in no
-# order; sockets may be closed before the streams over them are flushed, the interpreter's own too.
+# In the parent only: a function keeps the globals of the child in a cycle, and what the collector
+# takes apart at exit goes in no order; sockets may be closed before the streams over them are
+# flushed, the interpreter's own too.
 READ_TO_END = """
 def read_to_end():
     return b"".join(iter(lambda: right.recv(1000), b""))
@@ -33,14 +34,20 @@ def dedent(script):
 
 @pytest.fixture
 def run(run_script):
-    """run_script with a socket pair, `left` and `right`, made before, and left open: of that nothing is said."""
+    """run_script with a socket pair, `left` and `right`, made before.
+
+    It is left open, and nothing is said of that.
+    """
     return lambda implementation, script, *options: run_script(
         implementation, PAIR + dedent(script), "-W", "ignore", *options
     )
 
 
 def run_to_the_end(implementation, script):
-    """Run a script that may say on stderr what it likes, but has to end by itself, with status 0.  What it printed."""
+    """Run a script that has to end by itself, with status 0; what it printed.
+
+    It may say on stderr what it likes.
+    """
     command = [sys.executable, "-c", IMPORT[implementation.name] + PAIR + dedent(script)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
@@ -101,7 +108,8 @@ def test_os_exit_with_data_in_a_buffer_loses_it_as_the_interpreters_does(any_imp
             right.close()
             streams = [makefile(left, "wb"), makefile(left, "w"), makefile(left, "rwb")]
             for stream in streams:
-                stream.write(b"lost" if "b" in getattr(stream, "mode", "b") or not hasattr(stream, "encoding") else u"lost")
+                binary = "b" in getattr(stream, "mode", "b") or not hasattr(stream, "encoding")
+                stream.write(b"lost" if binary else u"lost")
             os._exit(0)
         os.waitpid(child, 0)
         READ_TO_END
@@ -121,9 +129,8 @@ def test_os_exit_with_data_in_a_buffer_loses_it_as_the_interpreters_does(any_imp
     harness.NO_GIL,
     reason="at exit without a GIL the collector takes all globals apart, in no order",
 )
-@pytest.mark.parametrize(
-    "mode", ["wb", "w"]
-)  # a BufferedRWPair that dies is not flushed, whatever is under it
+# A BufferedRWPair that dies is not flushed, whatever is under it.
+@pytest.mark.parametrize("mode", ["wb", "w"])
 def test_exit_with_data_in_a_buffer_sends_it_once(any_impl, run, mode):
     assert run(any_impl, """
         child = os.fork()
@@ -141,44 +148,74 @@ def test_exit_with_data_in_a_buffer_sends_it_once(any_impl, run, mode):
 
 
 STATES = {
-    "open": 'keep = [makefile(left, mode) for mode in ("rb", "wb", "rwb", "r", "w", "rw")] + [makefile(left, "rwb", 0)]',
-    "closed": 'keep = [makefile(left, mode) for mode in ("rb", "wb", "r", "w")]\nfor stream in keep: stream.close()',
-    "socket closed": 'keep = [makefile(left, mode) for mode in ("rb", "wb", "r", "w")]\nleft.close()',
+    "open": (
+        'keep = [makefile(left, mode) for mode in ("rb", "wb", "rwb", "r", "w", "rw")]'
+        ' + [makefile(left, "rwb", 0)]'
+    ),
+    "closed": (
+        'keep = [makefile(left, mode) for mode in ("rb", "wb", "r", "w")]\n'
+        'for stream in keep: stream.close()'
+    ),
+    "socket closed": (
+        'keep = [makefile(left, mode) for mode in ("rb", "wb", "r", "w")]\n'
+        'left.close()'
+    ),
     "detached": 'keep = makefile(left, "rb").detach()\nkept = makefile(left, "r").detach()',
     "never initialised": "keep = SocketIO.__new__(SocketIO)",
     "made directly": 'keep = SocketIO(left, "rw")',
     "in a cycle": 'keep = makefile(left, "rb")\nkeep.raw.cycle = keep\ndel keep',
     "in a cycle with a global": 'keep = makefile(left, "rb")\nkeep.raw.cycle = globals()',
-    "in a cycle with its class": 'class Sub(SocketIO): pass\nkeep = Sub(left, "r")\nSub.keep = keep\ndel Sub, keep',
-    "in another module": 'import string\nstring.keep = makefile(left, "rb")\nstring.raw = makefile(left, "rb", 0)',
+    "in a cycle with its class": (
+        'class Sub(SocketIO): pass\nkeep = Sub(left, "r")\nSub.keep = keep\n'
+        'del Sub, keep'
+    ),
+    "in another module": (
+        'import string\nstring.keep = makefile(left, "rb")\n'
+        'string.raw = makefile(left, "rb", 0)'
+    ),
     "in sys": 'sys.keep = makefile(left, "rb")\nsys.raw = makefile(left, "rb", 0)',
     "in io and socket": 'io.keep = makefile(left, "rb")\nsocket.keep = makefile(left, "rb", 0)',
     "in a thread local": 'local = threading.local()\nlocal.keep = makefile(left, "rb")',
-    "in an exit handler": 'import atexit\nkeep = makefile(left, "wb")\natexit.register(lambda: (keep.write(b"x"), keep.close()))',
-    "in a traceback": 'def fail():\n  keep = makefile(left, "rb")\n  keep.nothing\ntry: fail()\nexcept AttributeError as e: error = e, sys.exc_info()',
-    "weakly referenced": 'keep = makefile(left, "rb", 0)\nweak = weakref.ref(keep, lambda ref: None)',
+    "in an exit handler": (
+        'import atexit\nkeep = makefile(left, "wb")\n'
+        'atexit.register(lambda: (keep.write(b"x"), keep.close()))'
+    ),
+    "in a traceback": (
+        'def fail():\n  keep = makefile(left, "rb")\n  keep.nothing\ntry: fail()\n'
+        'except AttributeError as e: error = e, sys.exc_info()'
+    ),
+    "weakly referenced": (
+        'keep = makefile(left, "rb", 0)\nweak = weakref.ref(keep, lambda ref: None)'
+    ),
     "poisoned": (
-        'left.settimeout(0.001)\nkeep = makefile(left, "rb")\ntry: keep.read(1)\nexcept socket.timeout: pass'
+        'left.settimeout(0.001)\nkeep = makefile(left, "rb")\ntry: keep.read(1)\n'
+        'except socket.timeout: pass'
     ),
     "with unread data": 'right.sendall(b"unread")\nkeep = makefile(left, "r")\nkeep.read(1)',
-    "in a generator": 'def lines():\n  with makefile(left, "rb") as stream:\n    yield stream\nkeep = lines()\nnext(keep)',
+    "in a generator": (
+        'def lines():\n  with makefile(left, "rb") as stream:\n    yield stream\n'
+        'keep = lines()\nnext(keep)'
+    ),
     "in a daemon thread that waits": (
         'keep = makefile(left, "rb", 0)\nthread = threading.Thread(target=keep.read, args=(1,))\n'
         "thread.daemon = True\nthread.start()"
     ),
     "in a daemon thread that is busy": (
-        'keep = makefile(left, "rwb", 0)\nright.setblocking(False)\ndef work():\n  while True:\n    try:\n      keep.write(b"x"); right.recv(9)\n'
-        "    except Exception: pass\nthread = threading.Thread(target=work)\nthread.daemon = True\nthread.start()"
+        'keep = makefile(left, "rwb", 0)\nright.setblocking(False)\ndef work():\n  while True:\n'
+        '    try:\n      keep.write(b"x"); right.recv(9)\n    except Exception: pass\n'
+        "thread = threading.Thread(target=work)\nthread.daemon = True\nthread.start()"
     ),
     "modules gone": (
         'keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
-        'for name in ("socket", "io", "_io", "_socket", "select", "errno"): sys.modules[name] = None\n'
+        'for name in ("socket", "io", "_io", "_socket", "select", "errno"): '
+        "sys.modules[name] = None\n"
         "for name in list(sys.modules):\n  if name.startswith('backports'): del sys.modules[name]\n"
     ),
     "our own modules emptied": (
         'keep = makefile(left, "rwb", 0)\ntext = makefile(left, "w")\n'
         "for name in list(sys.modules):\n"
-        "  if name.startswith('backports') and sys.modules[name] is not None: vars(sys.modules[name]).clear()\n"
+        "  if name.startswith('backports') and sys.modules[name] is not None: "
+        "vars(sys.modules[name]).clear()\n"
     ),
 }
 
@@ -206,9 +243,12 @@ def test_stream_used_by_a_finalizer_when_the_interpreter_is_half_gone_does_no_ha
                 self.makefile, self.left, self.type = makefile, left, SocketIO
             def __del__(self):
                 for stream in self.streams:
-                    for use in (lambda: stream.write(b"late"), lambda: stream.flush(), lambda: stream.fileno(), lambda: stream.name,
-                                lambda: repr(stream), lambda: stream.close(), lambda: self.makefile(self.left, "rwb").close(),
-                                lambda: self.makefile(self.left, "r"), lambda: self.type(self.left, "r").readable()):
+                    for use in (lambda: stream.write(b"late"), lambda: stream.flush(),
+                                lambda: stream.fileno(), lambda: stream.name, lambda: repr(stream),
+                                lambda: stream.close(),
+                                lambda: self.makefile(self.left, "rwb").close(),
+                                lambda: self.makefile(self.left, "r"),
+                                lambda: self.type(self.left, "r").readable()):
                         try:
                             use()
                         except Exception:
@@ -244,7 +284,8 @@ def use():
     class Sub(SocketIO):
         pass
     assert Sub(left, "r").readable() is True
-    # A TextIOWrapper of 2.7 works no more once the subinterpreter that made the first one has ended.
+    # A TextIOWrapper of 2.7 works no more once the subinterpreter that made the first one has
+    # ended.
     makefile(left, "r" if sys.version_info[0] > 2 else "rb").close()
     left.close()
     right.close()
@@ -313,7 +354,10 @@ def test_import_in_many_threads_at_once_gives_all_the_same(impl, run):
                 del sys.modules[name]
         del makefile, SocketIO
         gc.collect()
-        sys.setcheckinterval(1) if not hasattr(sys, "setswitchinterval") else sys.setswitchinterval(1e-6)
+        if hasattr(sys, "setswitchinterval"):
+            sys.setswitchinterval(1e-6)
+        else:
+            sys.setcheckinterval(1)
         ready = threading.Event()
         found = []
         def work():
@@ -401,12 +445,8 @@ def test_subinterpreters_one_after_the_other_each_import_and_use_it(impl, subint
         gc.collect()
         print("end")
         """) % (inside, inside, IMPORT[impl.name])
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, universal_newlines=True)
     out, err = process.communicate()
     assert (process.returncode, out) == (0, "end\n"), err
     assert "Error" not in err

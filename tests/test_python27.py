@@ -1,4 +1,4 @@
-"""Contract section 7: Python 2.7, whose sockets are of three kinds, none of which has Python 3's makefile."""
+"""Contract section 7: Python 2.7, whose three kinds of sockets have no makefile of Python 3's."""
 
 import errno
 import gc
@@ -129,7 +129,8 @@ def test_socketobject_dropped_without_close_releases_the_descriptor(impl, tcp_pa
 
 
 def test_override_on_closed_socketobject_is_honoured(impl, tcp_pair):
-    # Only a dummy of the closed socket object is passed over for the C socket; anything else is somebody's wish.
+    # Only a dummy of the closed socket object is passed over for the C socket; anything else is
+    # somebody's wish.
     ours, peer = tcp_pair
     stream = impl.makefile(ours, "rwb", 0)
     ours.close()
@@ -348,13 +349,8 @@ def test_detached_stream_refuses_and_leaves_no_stray_error(impl, tcp_pair):
     ours, peer = tcp_pair
     stream = impl.makefile(ours, "rb")
     raw = stream.detach()
-    for use in (
-        stream.read,
-        stream.flush,
-        stream.readable,
-        lambda: stream.closed,
-        lambda: stream.name,
-    ):
+    for use in (stream.read, stream.flush, stream.readable, lambda: stream.closed,
+                lambda: stream.name):
         with pytest.raises(ValueError):
             use()
         repr(stream)
@@ -416,7 +412,8 @@ def test_reader_blocked_in_another_thread_gets_what_comes(impl, tcp_pair):
 
 
 def test_child_process_inherits_no_file(impl, tcp_pair):
-    # subprocess on 2.7 passes every descriptor on unless told otherwise: that of a stream is an ordinary one.
+    # subprocess on 2.7 passes every descriptor on unless told otherwise: that of a stream is an
+    # ordinary one.
     ours, _ = tcp_pair
     with impl.makefile(ours, "rb") as stream:
         script = "import os, sys; os.fstat(int(sys.argv[1]))"
@@ -450,7 +447,10 @@ def encrypt(data):
 
 
 class EncryptingClass(SocketObject):
-    """Overrides methods as 2.7's own ssl.SSLSocket does: those that socket.socket puts on the instance are deleted."""
+    """Overrides methods as 2.7's own ssl.SSLSocket does.
+
+    Those that socket.socket puts on the instance are deleted.
+    """
 
     def __init__(self, csocket):
         SocketObject.__init__(self, _sock=csocket)

@@ -1,4 +1,4 @@
-"""Contract section 6: how a file counts on its socket object, and that it counts down once, whatever happens."""
+"""Contract section 6: how a file counts on its socket object, and counts down just once."""
 
 import _socket
 import errno
@@ -30,17 +30,8 @@ PY2 = sys.version_info[0] == 2
 pytestmark = pytest.mark.usefixtures("watchdog")
 PYPY = hasattr(sys, "pypy_version_info")
 
-STREAMS = [
-    ("rb", 0),
-    ("wb", 0),
-    ("rwb", 0),
-    ("rb", None),
-    ("wb", None),
-    ("rwb", None),
-    ("r", None),
-    ("w", None),
-    ("rw", None),
-]
+STREAMS = [("rb", 0), ("wb", 0), ("rwb", 0), ("rb", None), ("wb", None), ("rwb", None), ("r", None),
+           ("w", None), ("rw", None)]
 # Calls of makefile that fail, each in another place: (args, kwargs, error).
 FAILURES = [
     (("r", 0), {}, ValueError),
@@ -85,14 +76,18 @@ behind, log = type("Behind", (), {"__slots__": ()}), []
 socket.socket.__bases__ = socket.socket.__bases__[0], behind
 sock = socket.socket()
 makefile(sock, "rb").close()
-behind.__setattr__ = lambda self, name, value: (log.append((name, value)), object.__setattr__(self, name, value))
+behind.__setattr__ = lambda self, name, value: (
+    log.append((name, value)), object.__setattr__(self, name, value))
 makefile(sock, "rb").close()
 print(log)
 """
 
 
 class Counted(object):
-    """A correct fake over a real socket: its counter has the name given, and it writes down what is asked of it."""
+    """A correct fake over a real socket, with a counter of the name given.
+
+    It writes down what is asked of it.
+    """
 
     def __init__(self, sock, counter, value=0):
         self.sock = sock
@@ -127,7 +122,7 @@ class Counted(object):
 
 
 class SSLCounted(Counted):
-    """A fake that counts as 2.7's ssl.SSLSocket does: a close() with files open is the way to count down."""
+    """A fake that counts as 2.7's ssl.SSLSocket does: close() counts down while files are open."""
 
     _decref_socketios = property()  # AttributeError
 
@@ -384,9 +379,8 @@ class TestCounter(object):
 
         with pytest.raises(AttributeError):
             any_impl.makefile(ReadOnly(), "rb")
-        if (
-            any_impl.name != "interpreter"
-        ):  # which makes the stream first, and gives back what it never took
+        # The interpreter's makes the stream first, and gives back what it never took.
+        if any_impl.name != "interpreter":
             settle()
             assert log == []
 
@@ -442,9 +436,8 @@ class TestFailedMakefile(object):
                 assert fake.count == 0
             else:
                 raise AssertionError("it did not fail")
-            assert (
-                fake.log == []
-            )  # neither close() nor _decref_socketios(), which may do more than count
+            # Neither close() nor _decref_socketios(), which may do more than count.
+            assert fake.log == []
         collect()
         assert [(fake.count, fake.log) for fake in fakes] == [(0, [])] * 3
 
@@ -533,13 +526,8 @@ class TestClosing(object):
         self, any_impl, tls_pair, order
     ):
         ours, peer, wire = tls_pair
-        check_closing_order(
-            ours.fileno(),
-            ours,
-            peer,
-            [open_reader(any_impl, ours), open_pair(any_impl, ours)],
-            order,
-        )
+        check_closing_order(ours.fileno(), ours, peer,
+                            [open_reader(any_impl, ours), open_pair(any_impl, ours)], order)
 
     @pytest.mark.parametrize("mode, buffering", STREAMS)
     def test_file_closed_first_leaves_the_socket_usable(self, any_impl, tcp_pair, mode, buffering):
@@ -672,7 +660,10 @@ def is_closed(sock):
 
 
 def check_closing_order(descriptor, sock, peer, streams, order):
-    """Close sock (0) and streams (1, 2, ...) in the order given; after each closing the rest must work, and at last all be closed."""
+    """Close sock (0) and streams (1, 2, ...) in the order given.
+
+    After each closing the rest must work, and at last all be closed.
+    """
     things = [sock] + streams
     for position, number in enumerate(order):
         things[number].close()
@@ -689,9 +680,8 @@ def check_closing_order(descriptor, sock, peer, streams, order):
                 assert peer.recv(1) == b"w"
     try:
         assert peer.recv(1) == b""
-    except (
-        ssl.SSLError
-    ) as error:  # 2.7 has no word for the end of a TLS connection without a goodbye
+    except ssl.SSLError as error:
+        # 2.7 has no word for the end of a TLS connection without a goodbye.
         assert "eof" in str(error)
 
 
@@ -776,7 +766,10 @@ class TestFailingClose(object):
 
 @pytest.mark.skipif(PY2, reason="2.7's socket object does not count its files")
 class TestOwnSocket(object):
-    """The interpreter's own socket counts in slots, which can be read without their names: as long as nobody put others in their place."""
+    """The interpreter's own socket counts in slots, which can be read without their names.
+
+    That holds as long as nobody put others in their place.
+    """
 
     @staticmethod
     def make_class(base, closing):
@@ -793,7 +786,10 @@ class TestOwnSocket(object):
             implementation.makefile(sock, "rb").close()
 
     def test_count_down_is_still_what_the_c_code_does(self):
-        code = "    def _decref_socketios(self):\n        if self._io_refs > 0:\n            self._io_refs -= 1\n"
+        code = (
+            "    def _decref_socketios(self):\n"
+            "        if self._io_refs > 0:\n            self._io_refs -= 1\n"
+        )
         code += "        if self._closed:\n            self.close()\n"
         assert inspect.getsource(socket.socket._decref_socketios) == code
 
@@ -860,9 +856,8 @@ class TestOwnSocket(object):
             assert log
         delattr(cls, name)
 
-    def test_slots_of_socket_socket_in_a_class_that_has_none_are_refused(
-        self, c_impl
-    ):  # in Python, 3.10 itself crashes
+    # C alone: in Python, 3.10 itself crashes.
+    def test_slots_of_socket_socket_in_a_class_that_has_none_are_refused(self, c_impl):
         names = "_io_refs", "_closed", "_decref_socketios"
         borrowed = dict((name, vars(socket.socket)[name]) for name in names)
         cls = type("Borrowing", (_socket.socket,), dict(borrowed, __slots__=()))

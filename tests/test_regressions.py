@@ -547,9 +547,8 @@ def test_read_without_a_timeout_that_a_handler_gives_one_goes_on(any_impl, closi
         sending.get()
 
 
-def test_read_without_a_timeout_that_a_handler_gives_one_ends_with_it(
-    c_impl, closing
-):  # the interpreter's own tries all the time
+# Not the interpreter's own, which tries all the time.
+def test_read_without_a_timeout_that_a_handler_gives_one_ends_with_it(c_impl, closing):
     sock, peer = connect(socket.socket, closing)
     raw = c_impl.SocketIO(sock, "r")
     with alarm(once(lambda *args: sock.settimeout(0.2)), 0.1):
@@ -595,7 +594,10 @@ def test_buffer_in_python_code_that_is_not_ready_is_not_asked_again(any_impl, cl
 
 
 def connect_tcp(closing, room=None):
-    """A TCP socket, with so much room in the system if told, and a function that lets its peer reset the connection."""
+    """A TCP socket, and a function that lets its peer reset the connection.
+
+    The socket has so much room in the system if told.
+    """
     listener = closing(socket.socket())
     ours = closing(socket.socket())
     for sock, option in (listener, socket.SO_RCVBUF), (ours, socket.SO_SNDBUF):
@@ -647,9 +649,8 @@ def test_error_of_a_small_write_that_sent_something_is_told_to_the_next_operatio
                 ours.send(b"x" * 1000)
         time.sleep(0.005)
     ours.setblocking(True)
-    ours.setsockopt(
-        socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
-    )  # room for a part, which goes no further
+    # Room for a part, which goes no further.
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     raw = any_impl.makefile(ours, "rwb", 0)
     data = b"x" * 16000
     writer = Worker(raw.write, data)
@@ -710,7 +711,8 @@ def compute():
         pass
 
 (left, right), (ready, feeder) = socket.socketpair(), socket.socketpair()
-reading, writing, reader = makefile(left, "rb", 0), makefile(right, "wb", 0), makefile(ready, "rb", 0)
+reading, writing = makefile(left, "rb", 0), makefile(right, "wb", 0)
+reader = makefile(ready, "rb", 0)
 other = threading.Thread(target=reading.read, args=(10,))
 other.start()
 time.sleep(0.2)

@@ -1,4 +1,6 @@
-"""No plaintext by the descriptor of a socket that overrides its methods, no byte outside of a buffer, no integer beyond its limit.
+"""No plaintext, no byte outside of a buffer, no integer beyond its limit.
+
+There is no plaintext by the descriptor of a socket that overrides its methods.
 
 Every TLS test goes through a relay that keeps what is on the wire, both ways.
 """
@@ -31,7 +33,10 @@ def kind(request):
 # -- the wire
 
 class Relay(object):
-    """Carries bytes between two sockets and keeps them: `client` and `server` are the ends to use, `wire` what went by."""
+    """Carries bytes between two sockets and keeps them.
+
+    `client` and `server` are the ends to use, `wire` what went by.
+    """
 
     def __init__(self):
         self.client, inner = harness.tcp_pair()
@@ -86,7 +91,10 @@ def make_contexts():
 
 
 def serve(relay, context, nbytes):
-    """The server: receive so many bytes, send them back in capitals, and end the TLS session when the client does."""
+    """The server: receive so many bytes, and send them back in capitals.
+
+    It ends the TLS session when the client does.
+    """
     tls = context.wrap_socket(relay.server, server_side=True)
     data = b""
     while len(data) < nbytes:
@@ -231,9 +239,8 @@ def test_tls_stream_after_unwrap_does_what_the_socket_itself_does(any_impl, rela
     assert stream.write(SECRET) == len(SECRET)
     tls.unwrap()
     assert_secret(relay)
-    assert (
-        stream.write(b"no secret any more") == 18
-    )  # tls.send() is what sends it: in the clear, as the caller has asked
+    # tls.send() is what sends it: in the clear, as the caller has asked.
+    assert stream.write(b"no secret any more") == 18
     assert worker.result() == b"no secret any more"
     stream.close()
 
@@ -243,7 +250,7 @@ def xor(data):
 
 
 def encrypting(sock, how):
-    """The socket with methods that encrypt: by a subclass, on the instance, or by a fake around it."""
+    """The socket with methods that encrypt: of a subclass, of the instance, or of a fake."""
     def recv_into(buf, *args):
         data = xor(plain.recv(len(buf)))
         memoryview(buf)[:len(data)] = data
@@ -274,12 +281,8 @@ def encrypting(sock, how):
         else:
             result = type("Encrypting", (socket.socket,), members)(fileno=os.dup(sock.fileno()))
         return result, plain
-    members.update(
-        _makefile_refs=0,
-        _io_refs=0,
-        _decref_socketios=lambda self: None,
-        fileno=lambda self: sock.fileno(),
-    )
+    members.update(_makefile_refs=0, _io_refs=0, _decref_socketios=lambda self: None,
+                   fileno=lambda self: sock.fileno())
     return type("Fake", (object,), members)(), plain
 
 
@@ -368,9 +371,9 @@ def make_exporters():
     ]
     if PY2:
         found += [
-            ("buffer", lambda: buffer(b"123456789")),
-            ("buffer of a bytearray", lambda: buffer(bytearray(9))),
-        ]  # noqa: F821
+            ("buffer", lambda: buffer(b"123456789")),  # noqa: F821
+            ("buffer of a bytearray", lambda: buffer(bytearray(9))),  # noqa: F821
+        ]
     else:
         found += [
             ("every second", lambda: memoryview(bytearray(20))[::2]),
@@ -463,9 +466,8 @@ def test_readinto_any_exporter_is_what_recv_into_does(any_impl, make, timeout, c
             (result, content(exporter) if " at 0x" not in repr(exporter) else None, rest)
         )
         raw.close()
-    if (
-        any_impl.name == "c" and results[0][0] == 0 and results[1][0] == 0
-    ):  # 2.7 and some others have no call for no room
+    # 2.7 and some others have no call for no room.
+    if any_impl.name == "c" and results[0][0] == 0 and results[1][0] == 0:
         assert results[0][2] == results[1][2]
     assert results[0] == results[1]
 
@@ -561,28 +563,12 @@ def test_buffer_longer_than_two_gigabytes_is_read_and_written(any_impl, nbytes, 
 
 # -- integers
 
-LIMITS = [
-    0,
-    1,
-    -1,
-    2**15,
-    2**31 - 1,
-    -(2**31),
-    sys.maxsize,
-    sys.maxsize - 1,
-    sys.maxsize - 32,
-    sys.maxsize - 33,
-    sys.maxsize - 64,
-    -sys.maxsize,
-    -sys.maxsize - 1,
-    sys.maxsize + 1,
-    2**64 - 1,
-    2**64,
-    -(2**64),
-    2**200,
-]
+LIMITS = [0, 1, -1, 2**15, 2**31 - 1, -(2**31), sys.maxsize, sys.maxsize - 1, sys.maxsize - 32,
+          sys.maxsize - 33, sys.maxsize - 64, -sys.maxsize, -sys.maxsize - 1, sys.maxsize + 1,
+          2**64 - 1, 2**64, -(2**64), 2**200]
 
 
+# read(2**31 - 1) takes the memory, and seconds.
 @pytest.mark.parametrize(
     "method, number",
     [
@@ -591,7 +577,7 @@ LIMITS = [
         for number in LIMITS
         if (method, number) != ("read", 2**31 - 1)
     ],
-)  # which takes the memory, and seconds
+)
 def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(
     impl, method, number, closing
 ):
@@ -625,9 +611,8 @@ def test_buffering_at_its_limit_does_what_it_does_to_the_interpreters(impl, numb
                 results.append(type(stream) if number else "raw")
         except Exception as error:
             results.append(type(error))
-        if (
-            implementation is impl or not harness.PYPY
-        ):  # whose own counter comes back with the traceback, some time
+        # On PyPy its own counter comes back with the traceback, some time.
+        if implementation is impl or not harness.PYPY:
             assert harness.read_counter(ours) in (0, None)
     assert results[0] == results[1]
 
@@ -648,9 +633,8 @@ def test_timeout_near_zero_lets_what_is_ready_through(any_impl, timeout, closing
 @pytest.mark.parametrize(
     "timeout", [2**31 / 1000.0, 2**31 / 1000.0 + 1, 2.0**32, 9e9, 1e300, float("inf"), float("nan")]
 )
-def test_timeout_whose_milliseconds_overflow_an_int_does_not_end_early(
-    c_impl, timeout, closing
-):  # the interpreter's own may
+# Not the interpreter's own, which may.
+def test_timeout_whose_milliseconds_overflow_an_int_does_not_end_early(c_impl, timeout, closing):
     ours, peer = map(closing, harness.unix_pair())
     try:
         ours.settimeout(timeout)

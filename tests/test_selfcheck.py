@@ -70,7 +70,7 @@ makefile.backport_makefile = lambda sock, mode, buffering=None, **text: io.Bytes
 
 
 def run(implementation, *args):
-    """(exit status, standard output) of the interpreter with these arguments, killed after a minute."""
+    """(exit status, standard output) of the interpreter, which is killed after a minute."""
     package = os.path.dirname(os.path.abspath(backports.makefile.__file__))
     paths = [os.path.dirname(os.path.dirname(package)), os.environ.get("PYTHONPATH")]
     environ = dict(os.environ, BACKPORTS_MAKEFILE_IMPLEMENTATION=implementation,
@@ -135,10 +135,7 @@ def test_selfcheck_json_tells_every_stream_and_the_main_ratios(impl):
         assert row["ours_s"] > 0 and row["own_s"] > 0
         assert row["ratio"] == pytest.approx(row["own_s"] / row["ours_s"])
     assert [row["what"].split()[0] for row in report["work"]] == [
-        "raw",
-        'makefile("rb")',
-        "readline",
-        "read",
+        "raw", 'makefile("rb")', "readline", "read",
     ]
     assert all(row["ok"] for row in report["streams"])
     assert report["seconds"] < 60  # a gross hang only: machines differ
@@ -212,12 +209,8 @@ def test_selfcheck_help_says_what_the_ratio_is_over():
 
 
 def test_selfcheck_unknown_option_exits_2_with_usage():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backports.makefile", "--nonsense"],
-        cwd=os.getcwd(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = subprocess.Popen([sys.executable, "-m", "backports.makefile", "--nonsense"],
+                               cwd=os.getcwd(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     err = process.communicate()[1]
     assert process.returncode == 2 and b"usage: python -m backports.makefile" in err
 
@@ -235,17 +228,8 @@ def test_selfcheck_unknown_option_exits_2_with_usage():
         (DENY_THE_IMPLEMENTATION, "implementation: "),
         (GIVE_ANOTHER_STREAM, "makefile gave a BytesIO"),
     ],
-    ids=[
-        "lose_a_byte",
-        "change_a_byte",
-        "raise",
-        "say_nothing_came",
-        "never_return",
-        "leak_a_socket",
-        "keep_the_reference",
-        "deny_the_implementation",
-        "give_another_stream",
-    ],
+    ids=["lose_a_byte", "change_a_byte", "raise", "say_nothing_came", "never_return",
+         "leak_a_socket", "keep_the_reference", "deny_the_implementation", "give_another_stream"],
 )
 def test_selfcheck_sabotaged_exits_1_with_a_sentence(impl, sabotage, sentence):
     script = SABOTAGED.replace("{sabotage}", sabotage)
@@ -264,14 +248,7 @@ def test_selfcheck_json_sabotaged_exits_1_with_the_faults(impl):
         all("RuntimeError: sabotaged" in fault for fault in report["faults"]) and report["faults"]
     )
     assert [row["ok"] for row in report["streams"]] == [
-        True,
-        True,
-        False,
-        False,
-        None,
-        None,
-        None,
-        None,
+        True, True, False, False, None, None, None, None,
     ]
 
 
@@ -307,8 +284,10 @@ _fallback.SocketIO.write = lambda self, data: original(self, bytes(bytearray(dat
 
 def test_selfcheck_installed_for_the_whole_process_still_measures_the_own(impl):
     install = (
-        "makefile.install(); check.MAIN_WORK = [('own', lambda listener: check.expect_own(listener))]\n"
-        "check.expect_own = lambda listener: (1.0, 2.0) if socket.socket.makefile is not makefile.backport_makefile else 0"
+        "makefile.install(); "
+        "check.MAIN_WORK = [('own', lambda listener: check.expect_own(listener))]\n"
+        "check.expect_own = lambda listener: (1.0, 2.0) "
+        "if socket.socket.makefile is not makefile.backport_makefile else 0"
     )
     status, out = run(impl.name, "-c", SABOTAGED.replace("{sabotage}", install))
     assert status == 0 and "2.00x" in out

@@ -1,4 +1,7 @@
-"""Signals: handlers that do nothing, that raise and that close, while streams wait or carry; the short form of stress/signals.py."""
+"""Signals: handlers that do nothing, that raise and that close, while streams wait or carry.
+
+With the short form of stress/signals.py.
+"""
 
 import ctypes
 import errno
@@ -36,7 +39,10 @@ def pair(closing):
 
 @pytest.fixture
 def interrupting():
-    """A function interrupting(handler, signum) after which the signal comes, once, as soon as this thread is blocked."""
+    """A function interrupting(handler, signum), after which the signal comes, once.
+
+    It comes as soon as this thread is blocked.
+    """
     undo = []
 
     def interrupt(handler, signum=signal.SIGUSR1):
@@ -177,7 +183,8 @@ def test_read_when_signal_comes_just_before_its_wait_does_not_wait(
     ours, peer = pair
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
-    # Called by the stream, with nobody in between who looks at signals: so it comes after the stream has, too.
+    # Called by the stream, with nobody in between who looks at signals: so it comes after the
+    # stream has, too.
     raw._checkReadable = functools.partial(getattr(ctypes.CDLL(None), "raise"), int(signal.SIGUSR1))
     old = signal.signal(signal.SIGUSR1, raise_interrupt)
     try:
@@ -202,9 +209,8 @@ def test_loop_in_c_over_ready_reads_when_signal_comes_ends_soon(any_impl, pair):
             list(io.BufferedReader(raw, size))
     finally:
         signal.signal(signal.SIGUSR1, old)
-    assert (
-        len(drain(ours)) >= (100 - 33) * size
-    )  # the interpreter looks after at most so many reads
+    # The interpreter looks after at most so many reads.
+    assert len(drain(ours)) >= (100 - 33) * size
 
 
 def test_read_when_handler_closes_everything_is_a_bad_descriptor(
@@ -217,9 +223,8 @@ def test_read_when_handler_closes_everything_is_a_bad_descriptor(
     def close(signum, frame):
         raw.close()
         ours.close()
-        if (
-            PY2
-        ):  # the C socket is held by the call that waits, so it is open: something has to end that
+        # The C socket is held by the call that waits, so it is open: something has to end that.
+        if PY2:
             peer.sendall(b"end")
 
     interrupting(close)
@@ -320,9 +325,8 @@ class Coming(object):
 
     def start(self):
         if self.signum == signal.SIGALRM:
-            signal.setitimer(
-                signal.ITIMER_REAL, 0.005
-            )  # it comes even while other threads have to wait for the GIL
+            # The alarm comes even while other threads have to wait for the GIL.
+            signal.setitimer(signal.ITIMER_REAL, 0.005)
         else:
             threading.Timer(0.005, self.send).start()
 
@@ -347,9 +351,8 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
     ours.settimeout(timeout)
     raw = any_impl.makefile(ours, "rb", 0)
     interrupt = coming(signal.SIGALRM)
-    ending = harness.Worker(
-        lambda: interrupt.handled.wait(5) or peer.close()
-    )  # or it would wait for more for ever
+    # Or the call would wait for more for ever.
+    ending = harness.Worker(lambda: interrupt.handled.wait(5) or peer.close())
     with pytest.raises(signals.Interrupt):
         interrupt.start()
         raw.readline()  # by single bytes: that takes longer than the signal
@@ -363,7 +366,8 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
 def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(
     impl, pair, buffering, coming, signum
 ):
-    # The interpreter's own may look at signals, begin to wait, and not see the one that came in between.
+    # The interpreter's own may look at signals, begin to wait, and not see the one that came in
+    # between.
     ours, peer = pair
     ours.settimeout(60)
     stream = impl.makefile(ours, "wb", buffering)
@@ -419,8 +423,7 @@ def test_carrying_when_handlers_raise_accounts_for_every_byte(c_impl, carry_exac
 )
 def test_timeout_when_a_timer_interrupts_every_millisecond_comes_in_time(any_impl):
     lateness = [signals.measure_lateness(any_impl, 0.05) for _ in range(3)]
-    assert min(sum(lateness, [])) >= (
-        -0.02 if PY2 else 0
-    )  # 2.7's clock is one that is set now and then
+    # 2.7's clock is one that is set now and then.
+    assert min(sum(lateness, [])) >= (-0.02 if PY2 else 0)
     # A busy machine may be late; one that always is keeps no deadline.
     assert min(max(pair) for pair in lateness) < 0.05

@@ -37,11 +37,13 @@ if PYPY:  # whose io ends these without the full stop
     CLOSED_FILE, NOT_READABLE, NOT_WRITABLE = [
         text.rstrip(".") for text in (CLOSED_FILE, NOT_READABLE, NOT_WRITABLE)
     ]
-# The stdlib's socket class that takes part in the reference protocol by itself and may be subclassed with a __dict__.
+# The stdlib's socket class that takes part in the reference protocol by itself and may be
+# subclassed with a __dict__.
 BaseSocket = socket._socket.socket if PY2 else socket.socket
 
 
-# The interpreter's own stream, from 3.13 on, complains when it is finalised after an __init__ that failed.
+# The interpreter's own stream, from 3.13 on, complains when it is finalised after an __init__ that
+# failed.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.SocketIO")
 
 
@@ -156,11 +158,7 @@ def test_init_again_resets_everything_but_closed(any_impl):
     raw._timeout_occurred = True
     raw.__init__(second, "r")
     assert (raw._sock, raw.mode, raw.readable(), raw.writable(), raw._timeout_occurred) == (
-        second,
-        "rb",
-        True,
-        False,
-        False,
+        second, "rb", True, False, False,
     )
     assert raw.read(4) == b"spam"
     assert first.calls == []
@@ -218,9 +216,8 @@ print("quiet")
 
 
 def test_new_without_init_is_finalised_silently(impl, run_script):
-    options = (
-        [] if sys.version_info < (3, 7) else ["-X", "dev"]
-    )  # which shows what finalisers raise
+    # Dev mode shows what finalisers raise.
+    options = [] if sys.version_info < (3, 7) else ["-X", "dev"]
     assert run_script(impl, UNINITIALISED_SCRIPT, *options) == "quiet\n"
 
 
@@ -362,12 +359,8 @@ def test_timeout_occurred_set_by_hand_poisons_reads_until_it_is_unset(any_impl, 
     raw = any_impl.SocketIO(sock, "rw")
     raw._timeout_occurred = value
     assert raw._timeout_occurred is value
-    for function, args in (
-        (raw.readinto, (bytearray(4),)),
-        (raw.read, (4,)),
-        (raw.readall, ()),
-        (raw.readline, ()),
-    ):
+    for function, args in ((raw.readinto, (bytearray(4),)), (raw.read, (4,)), (raw.readall, ()),
+                           (raw.readline, ())):
         assert catch(function, *args) == (IOError if PY2 else OSError, POISONED)
     assert raw.write(b"x") == 1
     raw._timeout_occurred = 0
@@ -1044,16 +1037,8 @@ def test_state_checks_come_in_the_order_closed_direction_poison(any_impl):
         (lambda raw: raw.read(6), b"one\ntw"),
         (lambda raw: raw.read(0), b""),
     ],
-    ids=[
-        "readline",
-        "readline limit",
-        "readline high limit",
-        "next",
-        "readlines hint",
-        "read 1",
-        "read 6",
-        "read 0",
-    ],
+    ids=["readline", "readline limit", "readline high limit", "next", "readlines hint", "read 1",
+         "read 6", "read 0"],
 )
 def test_read_takes_no_more_from_the_socket_than_it_returns(any_impl, unix_pair, read, expected):
     ours, peer = unix_pair
@@ -1244,7 +1229,10 @@ def test_readall_looks_at_readinto_anew_for_each_part(any_impl):
 
 
 def read_first_part(sock, then):
-    """Replace the socket's recv_into for one call, so that `then()` runs between the first part of a readall and the second."""
+    """Replace the socket's recv_into for one call.
+
+    So `then()` runs between the first part of a readall and the second.
+    """
 
     def recv_into(buffer):
         del sock.recv_into
@@ -1280,7 +1268,7 @@ def test_readall_looks_at_the_timeout_anew_for_each_part(any_impl, plain_pair):
 
 
 def test_readall_gives_each_part_the_whole_timeout(any_impl, unix_pair):
-    """Parts that come 0.3 s after each other, three of them, do not time out with 0.8 s: the clock starts anew."""
+    """Three parts, 0.3 s apart, do not time out with 0.8 s: the clock starts anew each time."""
     ours, peer = unix_pair
     ours.settimeout(0.8)
     pace = threading.Event()
@@ -1370,14 +1358,8 @@ def test_read_gives_bytes_of_its_own(any_impl):
 
 @pytest.mark.parametrize(
     "name, args",
-    [
-        ("readinto", (bytearray(4),)),
-        ("read", ()),
-        ("read", (4,)),
-        ("readall", ()),
-        ("readline", ()),
-        ("readlines", ()),
-    ],
+    [("readinto", (bytearray(4),)), ("read", ()), ("read", (4,)), ("readall", ()), ("readline", ()),
+     ("readlines", ())],
 )
 def test_read_of_a_stream_for_writing_refused(any_impl, name, args):
     sock = ScriptedSocket(b"spam")
@@ -1407,13 +1389,8 @@ def test_seekable_is_false(any_impl):
 @pytest.mark.parametrize("state", ["open", "closed"])
 @pytest.mark.parametrize(
     "name, args, text",
-    [
-        ("seek", (0,), "seek"),
-        ("seek", (0, 2), "seek"),
-        ("tell", (), "seek"),
-        ("truncate", (), "truncate"),
-        ("truncate", (5,), "truncate"),
-    ],
+    [("seek", (0,), "seek"), ("seek", (0, 2), "seek"), ("tell", (), "seek"),
+     ("truncate", (), "truncate"), ("truncate", (5,), "truncate")],
 )
 def test_seek_tell_and_truncate_unsupported_open_or_closed(any_impl, name, args, text, state):
     raw = any_impl.SocketIO(ScriptedSocket(), "rw")

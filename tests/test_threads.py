@@ -1,4 +1,7 @@
-"""Threads on the same stream and socket: what one does while another one is blocked, and the short form of stress/threads.py."""
+"""Threads on the same stream and socket: what one does while another one is blocked.
+
+With the short form of stress/threads.py.
+"""
 
 import errno
 import hashlib
@@ -30,7 +33,7 @@ def timeout(request):
 
 @pytest.fixture
 def pair(closing):
-    """Two connected sockets, (ours, peer), that count their file objects (on 2.7, that are socket objects)."""
+    """Two connected sockets, (ours, peer), that count file objects; on 2.7, socket objects."""
     ours, peer = harness.unix_pair()
     return closing(ours), closing(peer)
 
@@ -47,10 +50,8 @@ def fill(sock, peer):
     """Send until neither side takes more; how many bytes that was."""
     sock.setblocking(False)
     sent = 0
-    for size in (
-        65536,
-        1,
-    ):  # a Unix socket refuses a large piece when there is still room for a small one
+    # A Unix socket refuses a large piece when there is still room for a small one.
+    for size in (65536, 1):
         while True:
             try:
                 sent += sock.send(b"f" * size)
@@ -68,7 +69,7 @@ def drain(peer, nbytes):
 
 
 def start_write(impl, sock, peer, timeout, buffering):
-    """A stream, a thread that is blocked in a write of `message` to it, and the number of bytes before the message."""
+    """A stream, a thread blocked in a write of `message` to it, the number of bytes before it."""
     filled = fill(sock, peer)
     sock.settimeout(timeout)
     stream = impl.makefile(sock, "wb", buffering)
@@ -84,7 +85,10 @@ def start_write(impl, sock, peer, timeout, buffering):
 
 
 def reuse_number(number, sock, closing):
-    """Let the number of a closed descriptor be one of `sock`'s; on 2.7 it is open until the blocked call, which holds it, ends."""
+    """Let the number of a closed descriptor be one of `sock`'s.
+
+    On 2.7 it is open until the blocked call, which holds it, ends.
+    """
     if not PY2:
         with pytest.raises(OSError):
             os.fstat(number)
@@ -295,7 +299,8 @@ def test_read_and_write_on_one_raw_stream_do_not_wait_for_each_other(any_impl, p
 
 shares_buffered_streams = pytest.mark.skipif(
     harness.PYPY,
-    reason="PyPy 7.3 crashes now and then when threads share one of its buffered streams, whatever is below",
+    reason="PyPy 7.3 crashes now and then when threads share one of its buffered streams, whatever "
+    "is below",
 )
 
 
@@ -326,7 +331,8 @@ def test_close_from_many_threads_gives_one_reference_back(impl):
 def test_makefile_and_close_from_many_threads_leave_the_counter_right(any_impl):
     if not threads.can_count_together(any_impl):
         pytest.skip(
-            "here another thread can come between the two halves of the `+= 1` in the socket's own methods"
+            "here another thread can come between the two halves of the `+= 1` in the socket's own "
+            "methods"
         )
     threads.count_together(any_impl, harness.Budget(rounds=2))
 
@@ -340,7 +346,7 @@ def test_number_recycled_under_busy_streams_is_never_read_or_written(any_impl):
 
 @pytest.fixture
 def switching_by_request_only():
-    """The interpreter makes who has the GIL give it up when it is asked, and looks no more often."""
+    """Who has the GIL gives it up when the interpreter asks it, and looks no more often."""
     name = "checkinterval" if PY2 else "switchinterval"
     old = getattr(sys, "get" + name)()
     getattr(sys, "set" + name)(10 ** 9 if PY2 else 0.001)
@@ -349,7 +355,10 @@ def switching_by_request_only():
 
 
 def loop_beside_a_sleeper(implementation):
-    """Iterate over lines that are all there, in a loop of C, while another thread wants to go on.  Who came first, and who next."""
+    """Iterate, in a loop of C, over lines that are all there; another thread wants to go on.
+
+    Who came first, and who next.
+    """
     came = []
     ours, peer = socket.socketpair()
     peer.setblocking(False)

@@ -1,4 +1,7 @@
-"""The pure-Python twin by itself: what no other test can reach through a stream, and what only Python code has to fear."""
+"""The pure-Python twin by itself.
+
+What no other test can reach through a stream, and what only Python code has to fear.
+"""
 
 import array
 import ctypes
@@ -18,11 +21,11 @@ PY2 = sys.version_info[0] == 2
 PYPY = platform.python_implementation() == "PyPy"
 
 
-# --- Waiting ----------------------------------------------------------------------------------------------------------
+# --- Waiting --------------------------------------------------------------------------------------
 
 @pytest.fixture(params=["poll", "select"])
 def csocket(request, unix_pair, monkeypatch):
-    """A C socket whose peer can be sent from as `csocket.peer`, with and without a poll() on the machine."""
+    """A C socket and its peer, on a machine that has a poll() and on one that has not."""
     if request.param == "select":
         monkeypatch.delattr(select, "poll")
     ours, peer = unix_pair
@@ -95,7 +98,7 @@ def test_wait_that_the_system_refuses_gives_its_error(csocket, monkeypatch):
 
 @pytest.fixture
 def cut_short(csocket, monkeypatch):
-    """A function that makes a stream and ends a send of it after 3 bytes with an error; (stream, peer)."""
+    """A function that makes (stream, peer) and ends a send after 3 bytes with an error."""
     def cut(number):
         ours, peer = csocket
         ours.settimeout(30)
@@ -199,7 +202,7 @@ def test_delegated_call_interrupted_again_and_again_without_a_timeout_goes_on(im
     assert sock.calls.count("recv_into") == 100000
 
 
-# --- The interpreter's own method -------------------------------------------------------------------------------------
+# --- The interpreter's own method -----------------------------------------------------------------
 
 class Liar(object):
     """A callable that says it is bound to the socket."""
@@ -232,7 +235,7 @@ def test_method_of_another_name_or_of_no_c_socket_is_not_its_own(unix_pair):
     assert _fallback.find_csocket(Liar(ours), "send") is None
 
 
-# --- Buffers ----------------------------------------------------------------------------------------------------------
+# --- Buffers --------------------------------------------------------------------------------------
 
 def make_buffers():
     """Buffers of several shapes, each with the bytes that are in it."""
@@ -344,7 +347,7 @@ def test_write_that_fails_leaves_the_bytearray_free_while_the_error_is_kept(impl
     assert caught.value.args[0] == errno.EPIPE
 
 
-# --- Socket objects that lie ------------------------------------------------------------------------------------------
+# --- Socket objects that lie ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -382,7 +385,7 @@ def test_buffer_that_the_socket_shrinks_is_not_read_past_its_end(impl):
         impl.SocketIO(Shrinking(), "r").read(3)
 
 
-# --- Counting ---------------------------------------------------------------------------------------------------------
+# --- Counting -------------------------------------------------------------------------------------
 
 def test_failed_makefile_when_the_counter_refuses_tells_what_failed_first(impl):
     class Stubborn(object):
@@ -426,7 +429,7 @@ def test_subclass_that_calls_no_init_gives_its_reference_back(any_impl):
     assert sock.calls == ["_decref_socketios"]
 
 
-# --- The end of the interpreter ---------------------------------------------------------------------------------------
+# --- The end of the interpreter -------------------------------------------------------------------
 
 def test_flush_when_the_module_has_been_emptied_still_sends(monkeypatch, tcp_pair):
     ours, peer = tcp_pair
@@ -487,7 +490,7 @@ def test_writer_open_at_exit_that_dies_after_its_module_is_flushed(
     assert run_script(impl, EXIT_SCRIPT % (mode, text, keep)) == "last words"
 
 
-# --- Living together --------------------------------------------------------------------------------------------------
+# --- Living together ------------------------------------------------------------------------------
 
 @pytest.mark.skipif(PY2, reason="2.7 has no socket.SocketIO")
 def test_twin_loaded_after_the_other_was_installed_works(run_script, impl):

@@ -1,16 +1,20 @@
 """Contract section 10: where the interpreter's versions differ, we follow the one we run on.
 
-The facts, as the tests below expect them; each was seen on the interpreter's own streams.
+The facts, as the tests below expect them, each with the versions from which it holds; each was
+seen on the interpreter's own streams.
 
-| from                   | what                                                                                               |
-| ---------------------- | -------------------------------------------------------------------------------------------------- |
-| 2.7                    | errors are IOError and socket.error; a raw `read` gives None for "would block"                      |
-| 3.8 in dev mode, 3.13  | what fails in a finalizer goes to sys.unraisablehook; else it is dropped in silence                 |
-| 3.10                   | socket.timeout is TimeoutError, so ETIMEDOUT poisons reads like a timeout of the socket's own       |
-| 3.10                   | "would block" of a delegated call is told by the error's `errno`; before by its first argument      |
-| 3.10                   | text streams warn, if asked to, about an encoding that was left to the locale                       |
-| 3.14                   | io.DEFAULT_BUFFER_SIZE is 128 KiB; what fails in a finalizer is reported with the file's repr       |
-| 3.15                   | `read` of a size that no object has is an OverflowError; a buffer that is kept exported stays       |
+- 2.7: errors are IOError and socket.error; a raw `read` gives None for "would block"
+- 3.8 in dev mode, 3.13: what fails in a finalizer goes to sys.unraisablehook; else it is dropped in
+  silence
+- 3.10: socket.timeout is TimeoutError, so ETIMEDOUT poisons reads like a timeout of the socket's
+  own
+- 3.10: "would block" of a delegated call is told by the error's `errno`; before by its first
+  argument
+- 3.10: text streams warn, if asked to, about an encoding that was left to the locale
+- 3.14: io.DEFAULT_BUFFER_SIZE is 128 KiB; what fails in a finalizer is reported with the file's
+  repr
+- 3.15: `read` of a size that no object has is an OverflowError; a buffer that is kept exported
+  stays
 """
 
 import errno
@@ -26,7 +30,8 @@ from running import run_script
 VERSION = sys.version_info
 PY2 = VERSION[0] == 2
 PYPY = hasattr(sys, "pypy_version_info")
-# Would-block errors as a fake may make them: the error, and whether its first argument and its errno say EAGAIN.
+# Would-block errors as a fake may make them: the error, and whether its first argument and its
+# errno say EAGAIN.
 ERRORS = [
     (lambda: socket.error(errno.EAGAIN, "both"), True, True),
     (lambda: socket.error(errno.EAGAIN), True, False),
@@ -80,7 +85,7 @@ class TestTimeoutError(object):
 
 
 class TestWouldBlock(object):
-    """Before 3.10 the first argument tells that a delegated call would block, from 3.10 on the errno does."""
+    """A delegated call would block: before 3.10 by the first argument, from then on by errno."""
 
     @pytest.mark.parametrize("make, by_argument, by_errno", ERRORS)
     def test_delegated_read_gives_none_by_the_interpreter_s_rule(
@@ -158,7 +163,8 @@ for mode, buffering in (("rb", 0), ("wb", 0), ("rb", 8), ("wb", 8), ("r", 8)):
         del stream
         gc.collect()
         gc.collect()
-        print("%s %s %s %d %s" % (mode, buffering, cycle, len(seen), all(error is ZeroDivisionError for error in seen)))
+        alike = all(error is ZeroDivisionError for error in seen)
+        print("%s %s %s %d %s" % (mode, buffering, cycle, len(seen), alike))
         del seen[:]
 complaint = sys.stderr.getvalue()
 sys.stderr = stderr
@@ -240,7 +246,8 @@ class TestTextEncoding(object):
 
     @pytest.mark.skipif(PY2, reason="there is no stream of the interpreter's own to compare with")
     def test_read_write_text_stream_loses_what_io_loses(self, impl):
-        # Decoded input is dropped by a write before the interpreter's fix of its issue 80109: inherited, as everything in io.
+        # Decoded input is dropped by a write before the interpreter's fix of its issue 80109:
+        # inherited, as everything in io.
         assert run_dialogue(impl.makefile) == run_dialogue(socket.socket.makefile)
 
 

@@ -1,4 +1,7 @@
-"""The function that the C extension calls so that the interpreter looks whether anybody wants something: see src/gil.h."""
+"""The C extension calls this so that the interpreter looks whether anybody wants something.
+
+See src/gil.h.
+"""
 
 
 def interpreter_check():

@@ -9,7 +9,9 @@ NAMES = {
         "_checkClosed memoryview nbytes _sslobj ValueError __class__ read super recv_into",
         "_checkClosed len _sslobj ValueError __class__ read super recv_into",
     ],
-    "read": ["_checkClosed _sslobj ValueError read SSLError args SSL_ERROR_EOF suppress_ragged_eofs"],
+    "read": [
+        "_checkClosed _sslobj ValueError read SSLError args SSL_ERROR_EOF suppress_ragged_eofs",
+    ],
     "send": ["_checkClosed _sslobj ValueError __class__ write super send"],
     "_checkClosed": [""],
 }

@@ -1,8 +1,10 @@
-/* Preloaded into a 2.7 that is linked to a shared libpython: makes one allocation fail, the n-th after failmalloc_arm(n).
+/* Preloaded into a 2.7 that is linked to a shared libpython: makes one allocation fail, the n-th
+   after failmalloc_arm(n).
 
-   Later Pythons have _testcapi.set_nomemory for that.  Interposed are libpython's own allocators, whose pools malloc never sees,
-   and malloc itself.  Only what is allocated under our extension counts: 2.7's evaluation loop itself crashes when it gets no
-   memory for the arguments of a call. */
+   Later Pythons have _testcapi.set_nomemory for that.  Interposed are libpython's own allocators,
+   whose pools malloc never sees, and malloc itself.  Only what is allocated under our extension
+   counts: 2.7's evaluation loop itself crashes when it gets no memory for the arguments of a
+   call. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -105,7 +107,8 @@ realloc(void *old, size_t size)
     return fails() ? NULL : __libc_realloc(old, size);
 }
 
-/* The next definition of a libpython function, looked up once; dlsym itself allocates only when it fails. */
+/* The next definition of a libpython function, looked up once; dlsym itself allocates only when it
+   fails. */
 #define NEXT(name) (next_##name != NULL ? next_##name : (next_##name = dlsym(RTLD_NEXT, #name)))
 
 void *

@@ -1,10 +1,11 @@
-"""One operation with its first allocation failing, then its second, and so on, until none is left to fail.
+"""One operation with its first allocation failing, then its second, until none is left to fail.
 
     python tests/stress/faults.py --implementation c --scenario "read raw"
 
-Each time it has to be MemoryError or success, and afterwards the counter and the descriptors have to be right, and the stream
-has to go on.  Without `--scenario`, all of them but "import", which needs a process of its own.  The allocations are made to fail by `_testcapi.set_nomemory`; on 2.7, which
-has no such thing, by failmalloc.c, compiled and preloaded (tests/test_faults.py does that).
+Each time it has to be MemoryError or success, and afterwards the counter and the descriptors have
+to be right, and the stream has to go on.  Without `--scenario`, all of them but "import", which
+needs a process of its own.  The allocations are made to fail by `_testcapi.set_nomemory`; on 2.7,
+which has no such thing, by failmalloc.c, compiled and preloaded (tests/test_faults.py does that).
 """
 
 from __future__ import print_function
@@ -96,7 +97,10 @@ class Scenario(object):
             return b""
 
     def give_up_counts(self):
-        """The contract's own hole: a _decref_socketios() that itself failed leaves the file closed and the reference with it."""
+        """The contract's own hole.
+
+        A _decref_socketios() that itself failed leaves the file closed and the reference with it.
+        """
         if self.counter[0] is not None:
             self.ours._io_refs = self.counter[0]
         self.fake._makefile_refs = self.counter[1]
@@ -127,9 +131,8 @@ class Makefile(Scenario):
 
 
 TEXTS = [("rw", 100, "utf-8", "strict", "")]
-if (
-    not harness.PY2
-):  # whose own TextIOWrapper crashes, or has strange errors, when a decoder gets no memory
+# 2.7's own TextIOWrapper crashes, or has strange errors, when a decoder gets no memory.
+if not harness.PY2:
     TEXTS += [("r",), ("w",)]
 for args in [("rb",), ("wb",), ("rwb",), ("rwb", 0)] + TEXTS:
     SCENARIOS["makefile %s" % (args,)] = type("Makefile", (Makefile,), {"args": args})
@@ -155,7 +158,7 @@ class MakefileRefused(Makefile):
 
 
 class WithRaw(Scenario):
-    """A raw stream on the socket; what of five bytes was not read when there was an error is still there."""
+    """A raw stream on the socket; an error leaves there what was not read of five bytes."""
 
     def set_up(self):
         self.raw = self.impl.makefile(self.ours, "rwb", 0)
@@ -428,9 +431,8 @@ class Import(Scenario):
             sys.modules.pop(self.name, None)
         if self.module is None:
             return
-        harness.socket = sys.modules[
-            "socket"
-        ]  # 2.7 makes it anew if it gets no memory to look it up
+        # 2.7 makes it anew if it gets no memory to look it up.
+        harness.socket = sys.modules["socket"]
         ours, peer = harness.unix_pair()
         for mode in "rwb", "rw":
             stream = self.module.backport_makefile(ours, mode)
@@ -441,17 +443,17 @@ class Import(Scenario):
 
 
 def is_the_interpreters(error, impl):
-    """Is this what the interpreter itself makes of an allocation that failed, in io or in running Python code?"""
+    """Is this what the interpreter makes of a failed allocation, in io or in running Python?"""
     text = str(error)
     if isinstance(error, AttributeError):
-        return text.replace(
-            "_", ""
-        ).isalnum()  # a look-up by io that forgot its MemoryError: just the name
+        # A look-up by io that forgot its MemoryError: just the name.
+        return text.replace("_", "").isalnum()
     if isinstance(error, TypeError):
         return "vars() argument" in text  # up to 3.6 it takes no memory for no __dict__
     if isinstance(error, SystemError):  # the loop that runs Python code lost its MemoryError
         if "PyEval_EvalFrameEx returned NULL" in text:
-            return True  # 3.8 says nothing when it gets none for its cache; the import itself is Python code
+            # 3.8 says nothing when it gets none for its cache; the import itself is Python code.
+            return True
         return impl.name == "python" and (
             "without exception set" in text or "without setting an" in text
         )
@@ -478,13 +480,17 @@ def attempt(scenario, injector, n):
     return failed
 
 
-# These crash by themselves while they make a type: 2.7 lists a subclass, 3.6 frees a docstring, 3.13's dict does not grow.
+# These crash by themselves while they make a type: 2.7 lists a subclass, 3.6 frees a docstring,
+# 3.13's dict does not grow.
 CRASHING = [(2, 7), (3, 6), (3, 13)]
 CRASHES = 20  # at most so many of the allocations
 
 
 def attempt_import(scenario, injector, n):
-    """The same in a child process, where the import has to succeed afterwards: 0, 1, or 2 for a crash of the interpreter's own."""
+    """The same in a child process, where the import has to succeed afterwards.
+
+    0, 1, or 2 for a crash of the interpreter's own.
+    """
     child = os.fork()
     if child == 0:
         failed = attempt(scenario, injector, n)

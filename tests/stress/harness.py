@@ -1,7 +1,9 @@
-"""What the stress programs share: the implementations, sockets, knowing that a thread is blocked, and the command line.
+"""What the stress programs share.
 
-Each program is run by the test suite in a short form (tests/test_leaks.py and so on) and by hand in a long one, from a Python
-in which the package is importable:
+The implementations, sockets, knowing that a thread is blocked, and the command line.
+
+Each program is run by the test suite in a short form (tests/test_leaks.py and so on) and by hand in
+a long one, from a Python in which the package is importable:
 
     python tests/stress/threads.py --implementation c --seconds 600
 
@@ -56,7 +58,7 @@ def tcp_pair():
 
 
 def unix_pair():
-    """Two connected Unix sockets of the class `socket.socket`, on 2.7 too, where `socketpair()` gives bare C sockets."""
+    """Two connected Unix `socket.socket`s, on 2.7 too, whose `socketpair()` gives bare C ones."""
     pair = socket.socketpair()
     if PY2:
         return tuple(socket.socket(_sock=each) for each in pair)
@@ -93,8 +95,8 @@ def forget_exceptions():
 # -- threads
 
 # The system calls in which a thread of ours can be blocked on a socket, by their numbers on the
-# processors that are known: recvfrom, sendto, poll, ppoll, select, pselect6; on i386 also socketcall,
-# and the calls with a time of 64 bits.
+# processors that are known: recvfrom, sendto, poll, ppoll, select, pselect6; on i386 also
+# socketcall, and the calls with a time of 64 bits.
 BITS = 64 if sys.maxsize > 2 ** 32 else 32
 PROCESSOR = platform.machine(), BITS
 I386 = {371, 369, 168, 309, 142, 308, 102, 414, 413}
@@ -103,12 +105,8 @@ SOCKET_CALLS = {
     ("aarch64", 64): {207, 206, 73, 72},
     ("i686", 32): I386, ("x86_64", 32): I386,
 }.get(PROCESSOR)
-SYS_GETTID = {
-    ("x86_64", 64): 186,
-    ("aarch64", 64): 178,
-    ("i686", 32): 224,
-    ("x86_64", 32): 224,
-}.get(PROCESSOR)
+SYS_GETTID = {("x86_64", 64): 186, ("aarch64", 64): 178, ("i686", 32): 224,
+              ("x86_64", 32): 224}.get(PROCESSOR)
 
 
 def get_native_id():
@@ -148,7 +146,7 @@ def wait_until(condition, seconds=30):
 
 
 class Worker(threading.Thread):
-    """A thread that keeps what its function returned or raised; `start()` is done when it is created."""
+    """A thread, started when created, that keeps what its function returned or raised."""
 
     def __init__(self, function, *args):
         threading.Thread.__init__(self)
@@ -170,13 +168,13 @@ class Worker(threading.Thread):
             del self.function, self.args
 
     def wait_until_blocked(self):
-        """Return when the thread sleeps in a system call for a socket; an AssertionError when it never does."""
+        """Return once the thread sleeps in a system call for a socket; else an AssertionError."""
         self.native_id_known.wait(30)
         wait_until(lambda: is_blocked(self.system_id) or not self.is_alive())
         assert self.is_alive(), "ended instead of blocking: %r, %r" % (self.value, self.error)
 
     def result(self, seconds=30):
-        """What the function returned; raises what it raised, and an AssertionError if it does not end."""
+        """What the function returned; raises what it raised, AssertionError if it does not end."""
         self.join(seconds)
         assert not self.is_alive(), "a thread hangs"
         if self.error is not None:
@@ -197,15 +195,14 @@ def run_together(functions, seconds=600):
     return [worker.result(seconds) for worker in workers]
 
 
-count_to = (
-    range if not PY2 else xrange
-)  # noqa: F821  a list of a million ints would be measured, too
+# A list of a million ints would be measured, too.
+count_to = range if not PY2 else xrange  # noqa: F821
 
 
 # -- the command line
 
 class Budget(object):
-    """Tells a workload how long to go on: so many seconds, or so many rounds, whichever ends first."""
+    """How long a workload goes on: so many seconds, or so many rounds, whichever ends first."""
 
     def __init__(self, seconds=None, rounds=None):
         self.deadline = None if seconds is None else clock() + seconds

@@ -1,9 +1,12 @@
-"""A socket-like object whose methods do whatever they can to the stream that calls them, at random, for as long as wanted.
+"""A fake socket whose methods do whatever they can to the stream that calls them.
+
+They do it at random, for as long as wanted.
 
     python tests/stress/hostile.py --implementation c --seconds 600
 
-Nothing is expected of the results, which are the fake's own fault, but these: no crash, no exception that is not somebody's
-answer (SystemError above all), and each stream gives its reference back at most once.
+Nothing is expected of the results, which are the fake's own fault, but these: no crash, no
+exception that is not somebody's answer (SystemError above all), and each stream gives its reference
+back at most once.
 """
 
 from __future__ import print_function
@@ -19,51 +22,12 @@ import time
 
 import harness
 
-EXCEPTIONS = [
-    ValueError,
-    TypeError,
-    MemoryError,
-    StopIteration,
-    RuntimeError,
-    AttributeError,
-    AssertionError,
-    GeneratorExit,
-    OSError,
-    socket.error,
-    socket.timeout,
-    io.UnsupportedOperation,
-    UnicodeDecodeError,
-    KeyError,
-    EOFError,
-]
-RESULTS = [
-    0,
-    1,
-    2,
-    -1,
-    -(2**31),
-    2**31,
-    2**63 - 1,
-    -(2**63),
-    2**63,
-    2**100,
-    -(2**100),
-    10**6,
-    None,
-    True,
-    False,
-    "3",
-    b"3",
-    u"3",
-    2.5,
-    float("nan"),
-    [],
-    {},
-    object(),
-    bytearray(3),
-    11,
-    Ellipsis,
-]
+EXCEPTIONS = [ValueError, TypeError, MemoryError, StopIteration, RuntimeError, AttributeError,
+              AssertionError, GeneratorExit, OSError, socket.error, socket.timeout,
+              io.UnsupportedOperation, UnicodeDecodeError, KeyError, EOFError]
+RESULTS = [0, 1, 2, -1, -(2**31), 2**31, 2**63 - 1, -(2**63), 2**63, 2**100, -(2**100), 10**6, None,
+           True, False, "3", b"3", u"3", 2.5, float("nan"), [], {}, object(), bytearray(3), 11,
+           Ellipsis]
 
 
 def collect():
@@ -100,7 +64,10 @@ class Nothing(object):
 
 
 class Hostile(object):
-    """A fake with a counter; each of its methods does what the stream's script says (a function of the fake and the buffer)."""
+    """A fake with a counter; each of its methods does what the stream's script says.
+
+    The script is a function of the fake and the buffer.
+    """
 
     def __init__(self, action=None):
         self._io_refs = 0
@@ -178,13 +145,8 @@ def swap_class(fake):
 
 
 def spoil_fields(fake):
-    for name, value in (
-        ("_sock", Biting()),
-        ("_reading", Biting()),
-        ("_writing", 5),
-        ("_timeout_occurred", None),
-        ("_mode", 3),
-    ):
+    for name, value in (("_sock", Biting()), ("_reading", Biting()), ("_writing", 5),
+                        ("_timeout_occurred", None), ("_mode", 3)):
         setattr(fake.raw, name, value)
 
 
@@ -254,31 +216,18 @@ def act_at_random(fake, buf):
     return random.choice(RESULTS) if random.random() < 0.5 else 1
 
 
-OPERATIONS = [
-    lambda stream: stream.read(3),
-    lambda stream: stream.read(),
-    lambda stream: stream.readline(5),
-    lambda stream: stream.readinto(bytearray(5)),
-    lambda stream: stream.readinto(array.array("B", b"12345")),
-    lambda stream: stream.readall(),
-    lambda stream: stream.write(b"data"),
-    lambda stream: stream.write(u"text"),
-    lambda stream: stream.write(bytearray(10000)),
-    lambda stream: stream.flush(),
-    lambda stream: stream.close(),
-    lambda stream: stream.fileno(),
-    lambda stream: stream.name,
-    lambda stream: stream.readable(),
-    lambda stream: stream.closed,
-    lambda stream: stream.writelines([b"a", b"b"]),
-    lambda stream: next(stream),
-    lambda stream: repr(stream),
-    lambda stream: stream.isatty(),
-    lambda stream: stream.tell(),
-    lambda stream: stream.__enter__(),
-    lambda stream: stream.peek(1),
-    lambda stream: stream.read1(5),
-]
+OPERATIONS = [lambda stream: stream.read(3), lambda stream: stream.read(),
+              lambda stream: stream.readline(5), lambda stream: stream.readinto(bytearray(5)),
+              lambda stream: stream.readinto(array.array("B", b"12345")),
+              lambda stream: stream.readall(), lambda stream: stream.write(b"data"),
+              lambda stream: stream.write(u"text"), lambda stream: stream.write(bytearray(10000)),
+              lambda stream: stream.flush(), lambda stream: stream.close(),
+              lambda stream: stream.fileno(), lambda stream: stream.name,
+              lambda stream: stream.readable(), lambda stream: stream.closed,
+              lambda stream: stream.writelines([b"a", b"b"]), lambda stream: next(stream),
+              lambda stream: repr(stream), lambda stream: stream.isatty(),
+              lambda stream: stream.tell(), lambda stream: stream.__enter__(),
+              lambda stream: stream.peek(1), lambda stream: stream.read1(5)]
 
 
 def build(impl, fake, mode, buffering):
@@ -304,13 +253,12 @@ def build(impl, fake, mode, buffering):
 
 
 def forgive(function, *args):
-    """What became of a call: None, or the type of its exception, which must not be the interpreter's own alarm."""
+    """What a call came to: None, or its exception's type, but never the interpreter's own alarm."""
     try:
         function(*args)
     except SystemError as error:
-        if "PyBytes_FromStringAndSize" not in str(
-            error
-        ):  # io makes that of a raw read() of a negative number of bytes
+        # io makes a SystemError of a raw read() of a negative number of bytes.
+        if "PyBytes_FromStringAndSize" not in str(error):
             raise
     except (Exception, GeneratorExit) as error:
         return type(error)
@@ -326,17 +274,8 @@ def misbehave(impl, budget):
         for _ in budget:
             fake = Hostile()
             mode, buffering = random.choice(
-                [
-                    ("rwb", 0),
-                    ("rb", 0),
-                    ("wb", 0),
-                    ("rb", -1),
-                    ("wb", -1),
-                    ("rb", 1),
-                    ("r", -1),
-                    ("w", -1),
-                    ("r", 1),
-                ]
+                [("rwb", 0), ("rb", 0), ("wb", 0), ("rb", -1), ("wb", -1), ("rb", 1), ("r", -1),
+                 ("w", -1), ("r", 1)]
             )
             stream = build(impl, fake, mode, buffering)
             fake.action = act_at_random

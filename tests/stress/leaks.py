@@ -2,8 +2,9 @@
 
     python tests/stress/leaks.py --implementation c --rounds 100000
 
-counts references (debug builds), allocated memory blocks, objects the collector knows, descriptors, and the resident size, around
-so many rounds of each operation (a twentieth for those that time out).  What grows five times in a row by half of the rounds (memory: by three bytes a round) leaks.
+counts references (debug builds), allocated memory blocks, objects the collector knows, descriptors,
+and the resident size, around so many rounds of each operation (a twentieth for those that time
+out).  What grows five times in a row by half of the rounds (memory: by three bytes a round) leaks.
 """
 
 from __future__ import print_function
@@ -18,21 +19,13 @@ import sys
 import harness
 from backports.makefile import install, uninstall
 
-ERRORS = (
-    EnvironmentError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    OverflowError,
-    MemoryError,
-    StopIteration,
-)
+ERRORS = (EnvironmentError, ValueError, TypeError, AttributeError, LookupError, OverflowError,
+          MemoryError, StopIteration)
 MAKEFILE = "backport_makefile"
 
 
 class SendallFake(object):
-    """A socket-like object without `send`, with a counter of its own, that reads and writes as its script says."""
+    """A fake with a counter and without `send`, that reads and writes as its script says."""
 
     def __init__(self):
         self._makefile_refs = 0
@@ -44,9 +37,8 @@ class SendallFake(object):
 
     def transfer(self, buf):
         if self.error is not None:
-            raise socket.error(
-                *self.error
-            )  # a new one each time: a traceback grows with each raise
+            # A new one each time: a traceback grows with each raise.
+            raise socket.error(*self.error)
         return self.result
 
     recv_into = sendall = transfer
@@ -154,28 +146,12 @@ works(MAKEFILE, "by keyword")(lambda env: env.make(
 works(MAKEFILE, "of a fake")(lambda env: env.impl.makefile(env.fake, "rb").close())
 works(MAKEFILE, "bound")(lambda env: Method(env.impl).makefile("rb").close())
 works(MAKEFILE, "repr, pickle, doc")(
-    lambda env: (
-        repr(env.impl.makefile),
-        env.impl.makefile.__doc__,
-        env.impl.makefile.__name__,
-        env.impl.makefile.__module__,
-    )
+    lambda env: (repr(env.impl.makefile), env.impl.makefile.__doc__, env.impl.makefile.__name__,
+                 env.impl.makefile.__module__)
 )
-for args in (
-    ("x",),
-    (None,),
-    (5,),
-    ("rb", "8"),
-    ("rb", 2**64),
-    ("rb", sys.maxsize),
-    ("r", 0),
-    ("r", None, "no such"),
-    ("r", None, 5),
-    ("r", None, None, 5),
-    ("r", None, None, None, "x"),
-    ("r", None, None, None, 5),
-    (1, 2, 3, 4, 5, 6),
-):
+for args in (("x",), (None,), (5,), ("rb", "8"), ("rb", 2**64), ("rb", sys.maxsize), ("r", 0),
+             ("r", None, "no such"), ("r", None, 5), ("r", None, None, 5),
+             ("r", None, None, None, "x"), ("r", None, None, None, 5), (1, 2, 3, 4, 5, 6)):
     fails(MAKEFILE, "arguments %r" % (args,))(lambda env, args=args: env.make(*args))
 fails(MAKEFILE, "an unknown keyword")(lambda env: env.make(mod="rb"))
 fails(MAKEFILE, "an argument twice")(lambda env: env.make("rb", mode="rb"))
@@ -291,42 +267,13 @@ for name in "_sock", "_reading", "_writing", "_timeout_occurred", "_mode":
     works("SocketIO." + name, "got and set")(
         lambda env, name=name: setattr(env.faked, name, getattr(env.faked, name)))
 CLOSED_ARGUMENTS = {"readinto": (bytearray(5),), "write": (b"x",), "writelines": ([b"x"],)}
-for name in (
-    "readinto",
-    "read",
-    "readall",
-    "readline",
-    "readlines",
-    "write",
-    "writelines",
-    "fileno",
-    "flush",
-    "isatty",
-    "readable",
-    "seekable",
-    "writable",
-):
+for name in ("readinto", "read", "readall", "readline", "readlines", "write", "writelines",
+             "fileno", "flush", "isatty", "readable", "seekable", "writable"):
     fails("SocketIO." + name, "closed")(
         lambda env, name=name: getattr(env.closed, name)(*CLOSED_ARGUMENTS.get(name, ())))
-for name in (
-    "readinto",
-    "read",
-    "readall",
-    "readline",
-    "readlines",
-    "write",
-    "writelines",
-    "fileno",
-    "flush",
-    "isatty",
-    "readable",
-    "seekable",
-    "writable",
-    "seek",
-    "tell",
-    "truncate",
-    "close",
-):
+for name in ("readinto", "read", "readall", "readline", "readlines", "write", "writelines",
+             "fileno", "flush", "isatty", "readable", "seekable", "writable", "seek", "tell",
+             "truncate", "close"):
     fails("SocketIO." + name, "too many arguments")(
         lambda env, name=name: getattr(env.raw, name)(1, 2, 3, 4)
     )
@@ -379,7 +326,7 @@ works("uninstall", "class")(lambda env: (install(Method), uninstall(Method)))
 
 
 def find_public_names(impl):
-    """What has to be in the table: the package's functions, and the raw stream's methods and attributes."""
+    """What has to be in the table: the package's functions, the raw stream's attributes."""
     names = [name for name in dir(impl.SocketIO) if not name.startswith("_")]
     return {MAKEFILE, "SocketIO", "install", "uninstall", NEXT} | {
         "SocketIO." + name for name in names
@@ -409,21 +356,10 @@ def count(sentinels):
 
 
 def find_growth(function, env, rounds, attempts=5, memory=False):
-    """What grows by the rounds in each of the attempts: {what: by how much in the last}; empty if nothing does."""
+    """What grows with the rounds in each attempt: {what: by how much in the last}, or empty."""
     # 2.7 and the older 3.x count references to these, too; what is immortal simply does not change.
-    sentinels = [
-        None,
-        True,
-        False,
-        0,
-        b"",
-        env.ours,
-        env.fake,
-        env.buffer,
-        env.impl.SocketIO,
-        socket.timeout,
-        io.BufferedReader,
-    ]
+    sentinels = [None, True, False, 0, b"", env.ours, env.fake, env.buffer, env.impl.SocketIO,
+                 socket.timeout, io.BufferedReader]
     for _ in range(3):
         function(env)
     growth = None

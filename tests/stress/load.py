@@ -1,8 +1,13 @@
-"""Much of everything: streams open at once, streams made and closed, small messages by many threads, gigabytes through one stream.
+"""Much of everything, and for long.
 
-    python tests/stress/load.py --implementation c --streams 10000 --made 1000000 --messages 1000000 --gigabytes 10
+Streams open at once, streams made and closed, small messages by many threads, gigabytes through one
+stream.
 
-checks that every byte arrives, and that descriptors, blocks and the resident size are afterwards what they were.
+    python tests/stress/load.py --implementation c --streams 10000 --made 1000000 --messages 1000000
+        --gigabytes 10
+
+checks that every byte arrives, and that descriptors, blocks and the resident size are afterwards
+what they were.
 """
 
 from __future__ import print_function
@@ -20,7 +25,10 @@ THREADS = 8
 
 
 class Flat(object):
-    """A context at whose end nothing has grown: no descriptor, no more than a few blocks; `grown_kb` tells the resident size."""
+    """A context at whose end nothing has grown: no descriptor, no more than a few blocks.
+
+    `grown_kb` tells the resident size.
+    """
 
     def __enter__(self):
         gc.collect()
@@ -43,7 +51,10 @@ class Flat(object):
 
 
 def open_at_once(impl, streams):
-    """So many streams open, one at each end of each pair; each carries a line, and all are closed.  How many it was."""
+    """So many streams open, one at each end of each pair.
+
+    Each carries a line, and all are closed.  How many it was.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     streams = min(streams, hard - harness.count_descriptors() - 50)
@@ -136,11 +147,6 @@ if __name__ == "__main__":
     )
     timed("open at once", open_at_once, args.implementation, args.streams, "asked_for")
     timed("made and closed", make_and_close, args.implementation, args.made, "made")
-    timed(
-        "messages, 8 threads",
-        exchange_messages,
-        args.implementation,
-        args.messages,
-        "messages_each",
-    )
+    timed("messages, 8 threads", exchange_messages, args.implementation, args.messages,
+          "messages_each")
     timed("through one stream", carry, args.implementation, args.gigabytes << 30, "bytes")

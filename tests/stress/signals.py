@@ -1,9 +1,12 @@
-"""Streams under an interval timer that interrupts every millisecond: every byte once and in order, whatever the handler does.
+"""Streams under a timer that interrupts every millisecond.
+
+Every byte arrives once and in order, whatever the handler does.
 
     python tests/stress/signals.py --implementation c --megabytes 1024
 
-carries so many megabytes each way through raw, buffered and text streams, with and without a timeout, then as much of them
-as the time allows with handlers that raise, and measures how late a timeout comes.
+carries so many megabytes each way through raw, buffered and text streams, with and without a
+timeout, then as much of them as the time allows with handlers that raise, and measures how late a
+timeout comes.
 """
 
 from __future__ import print_function
@@ -17,9 +20,8 @@ import time
 import harness
 
 TICK_S = 0.001
-BLOCK = bytes(
-    bytearray((i * i + i // 251) % 251 for i in range(65521))
-)  # a prime length: no chunk divides it
+# A prime length: no chunk divides it.
+BLOCK = bytes(bytearray((i * i + i // 251) % 251 for i in range(65521)))
 TEXT_BLOCK = "".join(chr(32 + (i * i) % 90) if i % 61 else "\n" for i in range(65521))
 LARGEST = 1 << 20
 REPEATED = BLOCK * (LARGEST // len(BLOCK) + 3)
@@ -31,7 +33,10 @@ class Interrupt(Exception):
 
 
 class Ticking(object):
-    """A context in which SIGALRM comes every millisecond; `ticks` counts, and every `raise_each`-th one raises when `armed`."""
+    """A context in which SIGALRM comes every millisecond.
+
+    `ticks` counts them, and every `raise_each`-th one raises when `armed`.
+    """
 
     def __init__(self, raise_each=None):
         self.raise_each = raise_each
@@ -72,7 +77,7 @@ class Ticking(object):
 
 
 def let_deferred_come():
-    """Run what the interpreter needs to look for pending calls; 2.7 looks every hundred bytecodes."""
+    """Run what makes the interpreter look for pending calls: on 2.7, a hundred bytecodes."""
     for _ in range(200):
         pass
 
@@ -103,7 +108,7 @@ def feed(sock, nbytes, chunk=LARGEST, pause=0.0):
 
 
 def swallow(sock, pause=0.0, chunk=LARGEST):
-    """The peer of a writer: receive to the end; how much of the pattern came, an AssertionError if it was anything else."""
+    """A writer's peer: receive to the end; how much of the pattern came, and nothing else may."""
     position = 0
     while True:
         data = retry(sock.recv, chunk)
@@ -149,10 +154,12 @@ def make(impl, sock, kind, mode):
 
 
 def carry(impl, kind, nbytes, timeout=None, pause=0.0):
-    """So many bytes in and so many out through a stream of this kind, with a handler that does nothing; the ticks that came."""
-    pairs = [
-        harness.tcp_pair() for _ in range(2)
-    ]  # before the ticks come: 2.7 does not try connect() again
+    """So many bytes in and so many out through a stream of this kind; the ticks that came.
+
+    The handler does nothing.
+    """
+    # Before the ticks come: 2.7 does not try connect() again.
+    pairs = [harness.tcp_pair() for _ in range(2)]
     with Ticking() as ticking:
         for mode in "rw":
             ours, peer = pairs.pop()
@@ -173,7 +180,7 @@ def carry(impl, kind, nbytes, timeout=None, pause=0.0):
 
 
 def read_exactly(impl, nbytes, timeout=None):
-    """Raw readinto() under a handler that raises: what it raised over was not consumed.  How often it raised."""
+    """Raw readinto() when the handler raises: nothing is consumed then.  How often it raised."""
     ours, peer = harness.tcp_pair()
     ours.settimeout(timeout)
     raw = impl.makefile(ours, "rb", 0)
@@ -198,7 +205,7 @@ def read_exactly(impl, nbytes, timeout=None):
 
 
 def write_exactly(impl, nbytes, timeout=None):
-    """Raw write() under a handler that raises: what it raised over was not sent.  How often it raised."""
+    """Raw write() when the handler raises: nothing is sent then.  How often it raised."""
     ours, peer = harness.unix_pair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ours.settimeout(timeout)
@@ -220,7 +227,10 @@ def write_exactly(impl, nbytes, timeout=None):
 
 
 def flush_exactly(impl, nbytes, timeout=None):
-    """A BufferedWriter whose flush() is tried again whenever the handler raised: each byte is sent once.  How often it raised."""
+    """A BufferedWriter whose flush() is tried again whenever the handler raised.
+
+    Each byte is sent once.  How often it raised.
+    """
     ours, peer = harness.unix_pair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ours.settimeout(timeout)
@@ -230,9 +240,8 @@ def flush_exactly(impl, nbytes, timeout=None):
     with Ticking(raise_each=3) as ticking:
         while position < nbytes:
             results = []
-            chunk = expect(
-                position, min(60013, nbytes - position)
-            )  # fits: write() itself does not send
+            # A chunk fits into the buffer: write() itself does not send.
+            chunk = expect(position, min(60013, nbytes - position))
             while not ticking.try_call(stream.write, chunk, results):
                 pass
             position += results[0]
@@ -246,7 +255,7 @@ def flush_exactly(impl, nbytes, timeout=None):
 
 
 def measure_lateness(impl, timeout):
-    """Seconds by which a read and a write with nothing to do outlast their timeout while ticks come."""
+    """Seconds by which an idle read and an idle write outlast their timeout while ticks come."""
     lateness = []
     ours, peer = harness.unix_pair()
     ours.setblocking(False)
@@ -280,12 +289,8 @@ def run(impl, megabytes):
         for timeout in None, 60:
             began = harness.clock()
             ticks = carry(impl, kind, megabytes << 20, timeout)
-            harness.report(
-                "%s, timeout %s" % (kind, timeout),
-                megabytes_each_way=megabytes,
-                signals=ticks,
-                seconds=round(harness.clock() - began, 1),
-            )
+            harness.report("%s, timeout %s" % (kind, timeout), megabytes_each_way=megabytes,
+                           signals=ticks, seconds=round(harness.clock() - began, 1))
     if impl.name == "c":
         for function in read_exactly, write_exactly, flush_exactly:
             for timeout in None, 60:

@@ -1,5 +1,5 @@
-/* run_in_subinterp(code) for 2.7, whose own test module has none.  Called with the GIL (ctypes.PyDLL), returns with it; what
-   PyRun_SimpleString returned, 0 if all is well. */
+/* run_in_subinterp(code) for 2.7, whose own test module has none.  Called with the GIL
+   (ctypes.PyDLL), returns with it; what PyRun_SimpleString returned, 0 if all is well. */
 typedef struct thread_state thread_state;
 extern thread_state *Py_NewInterpreter(void);
 extern void Py_EndInterpreter(thread_state *);

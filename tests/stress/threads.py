@@ -1,4 +1,6 @@
-"""Threads that share streams and sockets, with and without a GIL: no byte lost, no crash, no stale descriptor, no wrong counter.
+"""Threads that share streams and sockets, with and without a GIL.
+
+No byte is lost; there is no crash, no stale descriptor, and no wrong counter.
 
     python tests/stress/threads.py --implementation c --seconds 600
 
@@ -23,12 +25,14 @@ THREADS = 8
 RECORD = struct.Struct(">HIH")  # writer, sequence number, check
 POISON = b"\xee" * 64  # what only sockets carry that no stream was made for
 
-# What a stream may raise, and nothing else, when another thread closes, detaches or shuts down under it; in Python code the
-# stream's socket may also turn None between two steps, the interpreter's own included.
+# What a stream may raise, and nothing else, when another thread closes, detaches or shuts down
+# under it; in Python code the stream's socket may also turn None between two steps, the
+# interpreter's own included.
 EXPECTED = {"c": (EnvironmentError, ValueError)}
 EXPECTED_OF_PYTHON = (EnvironmentError, ValueError, AttributeError)
 
-# A BufferedWriter that is closed in one thread while another one writes to it crashes 3.6, the interpreter's own file too.
+# A BufferedWriter that is closed in one thread while another one writes to it crashes 3.6, the
+# interpreter's own file too.
 BUFFERINGS_TO_CLOSE = [0] if sys.version_info[:2] == (3, 6) else [0, -1]
 
 
@@ -37,7 +41,7 @@ def make_record(writer, sequence):
 
 
 def check_records(data, seen):
-    """Count each record of `data` in the Counter `seen`; a record that was cut or mixed up is an AssertionError."""
+    """Count each record of `data` in `seen`; AssertionError for one that was cut or mixed up."""
     assert len(data) % RECORD.size == 0, len(data)
     for start in range(0, len(data), RECORD.size):
         writer, sequence, _ = RECORD.unpack(data[start:start + RECORD.size])
@@ -48,9 +52,12 @@ def check_records(data, seen):
 
 
 def share_streams(impl, budget, buffering=None):
-    """Half of the threads write records to one stream, half read them from one at the other end: each comes once, whole.
+    """Half of the threads write records to one stream, half read them at the other end.
 
-    With `buffering` 0 it is raw streams: readers get parts of records there, so only the bytes are counted.
+    Each record comes once, whole.
+
+    With `buffering` 0 it is raw streams: readers get parts of records there, so only the bytes are
+    counted.
     """
     seen = collections.Counter()
     sent = collections.Counter()
@@ -103,7 +110,7 @@ def share_streams(impl, budget, buffering=None):
 
 
 def use_own_streams(impl, budget):
-    """Each thread makes sockets and streams of its own, of every kind, and carries bytes through them both ways."""
+    """Each thread carries bytes both ways through streams of its own, of every kind."""
     descriptors = harness.count_descriptors()
 
     def work():
@@ -140,7 +147,11 @@ def use_own_streams(impl, budget):
 
 
 def close_or_too_late(file):
-    """Close a file; without a GIL a Buffered object's close() may lose a race inside io, the interpreter's own file's too."""
+    """Close a file.
+
+    Without a GIL a Buffered object's close() may lose a race inside io, the interpreter's own
+    file's too.
+    """
     try:
         file.close()
     except ValueError:
@@ -148,7 +159,10 @@ def close_or_too_late(file):
 
 
 def race_to_close(impl, budget):
-    """All threads close one file at the same moment: its reference is given back once, so a second file goes on reading."""
+    """All threads close one file at the same moment.
+
+    Its reference is given back once, so a second file goes on reading.
+    """
     for _ in budget:
         ours, peer = harness.unix_pair()
         first = impl.makefile(ours, "rb", budget.done % 2 * -1)  # raw and buffered in turn
@@ -165,7 +179,7 @@ def race_to_close(impl, budget):
 
 
 def count_together(impl, budget):
-    """All threads make and close files on one socket: the counter is what it was, and the socket still open."""
+    """All threads make and close files on one socket, which stays open, its counter right."""
     ours, peer = harness.unix_pair()
 
     def work():
@@ -183,15 +197,21 @@ def count_together(impl, budget):
 
 
 def can_count_together(impl):
-    """Is `+= 1` on the socket's counter one step here?  The interpreter's own makefile and `_decref_socketios` decide that."""
+    """Is `+= 1` on the socket's counter one step here?
+
+    The interpreter's own makefile and `_decref_socketios` decide that.
+    """
     return not harness.NO_GIL and sys.version_info >= (3, 10) and not harness.PYPY
 
 
 def pull_the_rug(impl, budget):
-    """Threads read and write with a timeout while others close, detach and shut down the socket and take its number anew.
+    """Threads read and write with a timeout while others close the socket and take its number.
 
-    What took the number carries POISON one way and nothing the other: no stream may read it, none may write to it.  Returns
-    how often a stream did; the caller knows whether that may be (contract section 4: without a GIL it may).
+    They close, detach and shut it down.
+
+    What took the number carries POISON one way and nothing the other: no stream may read it, none
+    may write to it.  Returns how often a stream did; the caller knows whether that may be (contract
+    section 4: without a GIL it may).
     """
     counts = collections.Counter()
     descriptors = harness.count_descriptors()
@@ -220,9 +240,9 @@ def pull_the_rug(impl, budget):
                     if data == b"":
                         return
                 if data is None:
-                    time.sleep(
-                        0.001
-                    )  # the buffer's lock is not fair: who asks again at once keeps it from who closes
+                    # The buffer's lock is not fair: who asks again at once keeps it from who
+                    # closes.
+                    time.sleep(0.001)
 
         def write():
             while not stop:
@@ -293,7 +313,10 @@ def pull_the_rug(impl, budget):
 
 
 def may_be_stale(impl):
-    """May a recycled number be used here?  Contract section 4: in the interpreter's own methods, and without a GIL, it may."""
+    """May a recycled number be used here?
+
+    Contract section 4: in the interpreter's own methods, and without a GIL, it may.
+    """
     return harness.NO_GIL or impl.name != "c"
 
 
