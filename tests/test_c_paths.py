@@ -109,6 +109,22 @@ def test_operations_on_a_fake_with_the_methods_of_a_socket_are_direct(c_impl, pa
     assert (counted["direct"], counted["method"]) == (2, 0)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 9) or WITHOUT_GIL, reason="a TLS socket's are called")
+def test_operations_on_a_tls_socket_are_done_by_its_object_in_c(c_impl, pair):
+    raw = c_impl.SocketIO(harness.make_tls_socket(pair[0]), "rw")
+    with counting() as counted:
+        assert raw.read(4) == b"xxxx"
+        assert raw.readinto(bytearray(5)) == raw.readinto(memoryview(bytearray(5))) == 5
+        assert raw.write(b"data") == 4
+    assert (counted["tls"], counted["method"], counted["direct"]) == (4, 0, 0)
+    with counting() as counted:
+        raw.readinto(memoryview(bytearray(4)).cast("H"))
+        assert raw._sock._sslobj is not None
+        raw._sock._checkClosed = lambda: None
+        assert raw.write(b"data") == 4
+    assert (counted["tls"], counted["method"], counted["direct"]) == (0, 2, 0)
+
+
 def test_readall_of_what_is_there_takes_more_each_time(c_impl, pair):
     ours, peer = pair
     data = b"x" * (20 * 8192)

@@ -308,6 +308,9 @@ ERRORS = [
 @pytest.mark.parametrize("suppress", [True, False, None], ids=str)
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_errors_of_the_tls_object_are_those_of_the_interpreters_stream(impl, error, suppress):
+    if sys.version_info < (3, 10) and error is not None and not error.args:
+        pytest.skip("difference 11")
+
     def run(implementation):
         with connected() as (ours, peer):
             own, ours._sslobj = ours._sslobj, Scripted(error)

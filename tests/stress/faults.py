@@ -14,6 +14,7 @@ import collections
 import gc
 import os
 import socket
+import ssl
 import sys
 import traceback
 
@@ -192,6 +193,28 @@ class Read(WithRaw):
 
     def operate(self):
         assert self.raw.read(5) == b"12345"
+
+
+class OverTls(Scenario):
+    """The class has changed each time, so that it is looked at anew."""
+
+    def set_up(self):
+        self.tls = harness.make_tls_socket(harness.unix_pair()[0])
+        self.raw = self.impl.makefile(self.tls, "rwb", 0)
+
+    def prepare(self):
+        ssl.SSLSocket.read = ssl.SSLSocket.read
+        self.tls._sslobj.error = None
+
+    def operate(self):
+        assert self.raw.readinto(bytearray(3)) == 3
+        assert self.raw.write(b"data") == 4
+        self.tls._sslobj.error = harness.make_ragged_end
+        assert self.raw.read(5) == b""
+
+
+if harness.HAVE_TLS:
+    register("TLS")(OverTls)
 
 
 @register("read raw: read, nothing there")
@@ -454,7 +477,7 @@ def is_the_interpreters(error, impl):
         if "PyEval_EvalFrameEx returned NULL" in text:
             # 3.8 says nothing when it gets none for its cache; the import itself is Python code.
             return True
-        return impl.name == "python" and (
+        return (impl.name == "python" or "TlsObject" in text) and (
             "without exception set" in text or "without setting an" in text
         )
     return "can't allocate" in text  # io got no lock

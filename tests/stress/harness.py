@@ -92,6 +92,43 @@ def forget_exceptions():
     gc.collect()
 
 
+# -- TLS
+
+HAVE_TLS = sys.version_info >= (3, 8) and not PYPY  # with `_sslobj` an object in C
+
+
+class TlsObject(object):
+    """Stands for the `_sslobj` of an ssl.SSLSocket: it fills buffers and takes what it is given."""
+
+    error = None  # or what makes the exception that read() raises
+
+    def read(self, nbytes, buffer):
+        if self.error is not None:
+            raise self.error()
+        buffer[:nbytes] = b"x" * nbytes
+        return nbytes
+
+    def write(self, data):
+        return len(data)
+
+
+def make_ragged_end():
+    import ssl
+
+    return ssl.SSLEOFError(int(ssl.SSL_ERROR_EOF), "ragged")
+
+
+def make_tls_socket(sock):
+    """An ssl.SSLSocket over a connected socket, with a TlsObject in it."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    tls = context.wrap_socket(sock, do_handshake_on_connect=False)
+    tls._sslobj = TlsObject()
+    return tls
+
+
 # -- threads
 
 # The system calls in which a thread of ours can be blocked on a socket, by their numbers on the

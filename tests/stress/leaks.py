@@ -14,6 +14,7 @@ import gc
 import io
 import pickle
 import socket
+import ssl
 import sys
 
 import harness
@@ -90,6 +91,10 @@ class Environment(object):
             except EnvironmentError:
                 pass
         self.full_raw = impl.makefile(self.filled, "wb", 0)
+        if harness.HAVE_TLS:
+            self.tls = [harness.make_tls_socket(sock) for sock in harness.unix_pair()]
+            self.tls[1]._sslobj.error = harness.make_ragged_end
+            self.over_tls, self.after_tls = [impl.makefile(tls, "rwb", 0) for tls in self.tls]
 
     def feed(self, data=b"line 1\nline 2\n"):
         self.peer.send(data)
@@ -132,6 +137,36 @@ def fails(name, condition):
         return function
     return register
 
+
+# -- TLS
+
+if harness.HAVE_TLS:
+
+    def relearn(env):
+        """The class has changed, so that it has to be looked at anew."""
+        ssl.SSLSocket.read = ssl.SSLSocket.read
+        env.over_tls.readinto(env.buffer)
+
+    def refuse(env):
+        """The class has a function that is not known."""
+        own, ssl.SSLSocket.read = ssl.SSLSocket.read, lambda self, *args: own(self, *args)
+        try:
+            env.over_tls.readinto(env.buffer)
+        finally:
+            ssl.SSLSocket.read = own
+
+    works("SocketIO.readinto", "over TLS")(lambda env: env.over_tls.readinto(env.buffer))
+    works("SocketIO.readinto", "over TLS, into a view")(
+        lambda env: env.over_tls.readinto(memoryview(env.buffer))
+    )
+    works("SocketIO.readinto", "over TLS, into items of two bytes")(
+        lambda env: env.after_tls.readinto(memoryview(env.buffer).cast("H"))
+    )
+    works("SocketIO.read", "over TLS")(lambda env: env.over_tls.read(10))
+    works("SocketIO.read", "at a ragged end")(lambda env: env.after_tls.read(10))
+    works("SocketIO.write", "over TLS")(lambda env: env.over_tls.write(b"data"))
+    works("SocketIO.readinto", "over a class of TLS sockets that has changed")(relearn)
+    works("SocketIO.readinto", "over a class of TLS sockets that is not known")(refuse)
 
 # -- makefile
 
