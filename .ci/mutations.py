@@ -972,3 +972,81 @@ mutate(
     "1",
     OWNERSHIP + "test_error_of_a_finalizer_is_told_where_the_interpreter_tells_its_own",
 )
+
+# ---- tls.c
+
+TLS = "test_tls.py::"
+mutate(
+    "tls.c", "the class of a TLS socket is remembered whatever it becomes",
+    "return version == state->tls_version;",
+    "return 1;",
+    TLS + "test_look_ups_that_the_class_answers_are_as_many",
+)
+mutate(
+    "tls.c", "a subclass of ssl.SSLSocket is looked at",
+    "PyDict_Contains(type->tp_dict, state->str_recv_into) <= 0",
+    "0",
+    TLS + "test_known_functions_are_asked_for_once",
+)
+mutate(
+    "tls.c", "attributes of other ways are not seen",
+    "if (type->tp_getattro != PyObject_GenericGetAttr) {",
+    "if (0) {",
+    TLS + "test_look_ups_that_the_class_answers_are_as_many",
+)
+mutate(
+    "tls.c", "a function with other code is taken for the own",
+    "PyFunction_GET_CODE(function) == known[1] &&",
+    "",
+    TLS + "test_what_is_changed_in_the_class_is_honoured",
+)
+mutate(
+    "tls.c", "a function with other defaults is taken for the own",
+    "&& PyFunction_GET_DEFAULTS(function) == known[2]",
+    "",
+    TLS + "test_what_is_changed_in_the_class_is_honoured",
+)
+mutate(
+    "tls.c", "_checkClosed is not asked for",
+    "!answers_with(state, tls, state->str_check_closed, TLS_CHECK_CLOSED)",
+    "0",
+    TLS + "test_what_is_set_on_the_socket_is_honoured",
+)
+mutate(
+    "tls.c", "read is not asked for",
+    "!answers_with(state, tls, state->str_read, TLS_READ)",
+    "0",
+    TLS + "test_what_is_set_on_the_socket_is_honoured",
+)
+mutate(
+    "tls.c", "an empty buffer is read into",
+    "(nbytes = argument_nbytes(argument)) == 0",
+    "(nbytes = argument_nbytes(argument)) < 0",
+    TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
+    TLS + "test_any_programme_does_what_it_does_with_the_interpreters_stream",
+    TLS + "test_size_that_is_asked_for_is_the_interpreters",
+)
+mutate(
+    "tls.c", "a socket that is unwrapped is asked for TLS",
+    "sslobj == NULL || sslobj == Py_None",
+    "sslobj == NULL",
+    TLS + "test_after_unwrap_the_stream_reads_and_writes_what_the_socket_does",
+)
+mutate(
+    "tls.c", "a ragged end is an error",
+    "is_end == NULL ? -1 : is_end == Py_True",
+    "is_end == NULL ? -1 : 0",
+    TLS + "test_end_of_the_peer_is_the_end_of_the_stream_or_an_error",
+)
+mutate(
+    "tls.c", "each error is an end",
+    "is_end == NULL ? -1 : is_end == Py_True",
+    "is_end == NULL ? -1 : 1",
+    TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
+)
+mutate(
+    "tls.c", "what is raised while a class is looked at is swallowed",
+    "else if (raised_matches(PyExc_ImportError)) {",
+    "else {",
+    TLS + "test_exception_while_the_class_is_looked_at_comes_out",
+)

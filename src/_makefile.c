@@ -19,7 +19,7 @@
              |               |      direct|       |delegating
              |               |            v       v
              |               |      transfer.c   sock.recv_into(buffer), sock.send(buffer)
-             |               |       |   |   |
+             |               |       |   |   |       or tls.c: what ssl.SSLSocket's own do
              |               |   gil.c   |  signals.c
              v               v           v
           state.c: what is looked up once     csocket.c: the interpreter's C socket
@@ -28,9 +28,10 @@
    The two paths.  At every operation endpoint.c looks up `recv_into` or `send` on the sock, as
    Python would.  If what comes back is the interpreter's own C method, its work is done directly on
    the descriptor of the C socket that it is bound to: with a timeout that is one system call in the
-   place of two, and the GIL is kept for what is ready.  Otherwise that is called.  Nothing
-   about the sock is kept from one operation to the next, so nobody can tell the paths apart but by
-   speed; and a TLS socket, whose methods are its own, is never read past them.
+   place of two, and the GIL is kept for what is ready.  Otherwise that is called; where it is
+   ssl.SSLSocket's own function of Python, the object in C that it would call is called at once.
+   Nothing about the sock is kept from one operation to the next, so nobody can tell the paths apart
+   but by speed; and a TLS socket is never read past its own methods.
 
    Who owns what.
 

@@ -5,6 +5,7 @@ C does what ssl.SSLSocket's own functions do without calling them (src/tls.h).  
 encrypted is in test_security.py, which way an operation goes in test_c_paths.py.
 """
 
+import array
 import contextlib
 import os
 import signal
@@ -107,16 +108,18 @@ def make_function(log, name, own):
 
 def patch_class(log, name):
     """ssl.SSLSocket.name is another function."""
-    own = vars(ssl.SSLSocket)[name]
+    own = getattr(ssl.SSLSocket, name)
+    inherited = name not in vars(ssl.SSLSocket)
     setattr(ssl.SSLSocket, name, make_function(log, name, own))
-    return lambda: setattr(ssl.SSLSocket, name, own)
+    return lambda: (
+        delattr(ssl.SSLSocket, name) if inherited else setattr(ssl.SSLSocket, name, own)
+    )
 
 
 def patch_base(log, name):
     """socket.socket, below ssl.SSLSocket, has another function."""
-    own = getattr(socket.socket, name, None)
     inherited = name not in vars(socket.socket)
-    setattr(socket.socket, name, make_function(log, name, own))
+    setattr(socket.socket, name, make_function(log, name, getattr(socket.socket, name, None)))
     return lambda: delattr(socket.socket, name) if inherited else None
 
 
@@ -158,6 +161,7 @@ def patch_defaults(log, name):
 
 FUNCTIONS = ["recv_into", "read", "send", "_checkClosed"]
 PATCHES = [patch_class, patch_base, patch_code, patch_defaults]
+CHANGES = [(patch, name) for patch in PATCHES for name in FUNCTIONS]
 
 
 @contextlib.contextmanager
@@ -169,8 +173,9 @@ def patched(patch, log, name):
         undo()
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.__name__)
+@pytest.mark.parametrize(
+    "patch, name", CHANGES, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_what_is_changed_in_the_class_is_honoured(impl, patch, name):
     def run(implementation):
         log = []
@@ -255,6 +260,37 @@ def test_what_a_subclass_has_is_honoured(impl, name):
         assert run(impl) == run(other)
 
 
+def get_logged(log):
+    def getattribute(self, name):
+        log.append(name)
+        return socket.socket.__getattribute__(self, name)
+
+    return getattribute
+
+
+@pytest.mark.parametrize(
+    "name, make",
+    [
+        ("_sslobj", lambda log: property(lambda self: log.append("get") or vars(self)["_sslobj"])),
+        ("__getattribute__", get_logged),
+    ],
+)
+def test_look_ups_that_the_class_answers_are_as_many(impl, name, make):
+    def run(implementation):
+        log = []
+        with connected() as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            told = [use(raw, peer)]
+            setattr(ssl.SSLSocket, name, make(log))
+            told += [use(raw, peer), use(raw, peer)]
+            delattr(ssl.SSLSocket, name)
+            told.append(use(raw, peer))
+        return told, log
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
 def test_a_proxy_that_answers_with_the_methods_of_a_tls_socket_is_served(impl):
     class Proxy(object):
         _makefile_refs = 0
@@ -281,7 +317,7 @@ class Scripted(object):
         self.asked.append(("read", nbytes, type(buffer).__name__))
         if self.error is not None:
             raise self.error
-        buffer[:1] = b"x"
+        memoryview(buffer).cast("B")[:1] = b"x"
         return 1
 
     def write(self, data):
@@ -303,6 +339,79 @@ ERRORS = [
     OSError(ssl.SSL_ERROR_EOF, "not of TLS"),
     ZeroDivisionError("else"),
 ]
+
+
+BUFFERS = [
+    lambda: bytearray(5),
+    lambda: bytearray(),
+    lambda: memoryview(bytearray(6))[1:3],
+    lambda: memoryview(bytearray(6))[::2],
+    lambda: memoryview(bytearray(6)).cast("H"),
+    lambda: memoryview(bytearray(6)).cast("B", (2, 3)),
+    lambda: memoryview(bytearray()),
+    lambda: array.array("H", [1, 2]),
+    lambda: memoryview(b"read only"),
+    lambda: None,
+]
+
+
+@pytest.mark.parametrize("make", BUFFERS, ids=range(len(BUFFERS)))
+def test_size_that_is_asked_for_is_the_interpreters(impl, make):
+    def run(implementation):
+        with connected() as (ours, peer):
+            own, ours._sslobj = ours._sslobj, Scripted()
+            raw = implementation.makefile(ours, "rb", buffering=0)
+            told = tell(raw.readinto, make()), ours._sslobj.asked
+            ours._sslobj = own
+        return told
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
+def test_known_functions_are_asked_for_once(impl, monkeypatch):
+    _tls = pytest.importorskip("backports.makefile._tls")
+    asked = []
+    own = _tls.known_functions
+    monkeypatch.setattr(_tls, "known_functions", lambda cls: asked.append(cls) or own(cls))
+
+    class Sub(ssl.SSLSocket):
+        pass
+
+    class OtherSub(ssl.SSLSocket):
+        pass
+
+    for cls in Sub, OtherSub, ssl.SSLSocket:
+        with connected(cls) as (ours, peer):
+            raw = impl.makefile(ours, "rwb", buffering=0)
+            for _ in range(3):
+                use(raw, peer)
+    assert asked in ([], [ssl.SSLSocket])
+
+
+def test_exception_while_the_class_is_looked_at_comes_out(impl, monkeypatch):
+    _tls = pytest.importorskip("backports.makefile._tls")
+    asked = []
+
+    def interrupted(cls):
+        asked.append(cls)
+        raise KeyboardInterrupt  # as a signal's handler does
+
+    monkeypatch.setattr(_tls, "known_functions", interrupted)
+    with connected() as (ours, peer):
+        raw = impl.makefile(ours, "rwb", buffering=0)
+        ssl.SSLSocket.read = ssl.SSLSocket.read  # it has to be looked at anew
+        peer.sendall(b"data")
+        try:
+            assert raw.read(4) == b"data"
+        except KeyboardInterrupt:
+            assert asked
+        else:
+            assert not asked
+        monkeypatch.undo()
+        if asked:
+            assert raw.read(4) == b"data"
+    ssl.SSLSocket.read = ssl.SSLSocket.read
 
 
 @pytest.mark.parametrize("suppress", [True, False, None], ids=str)

@@ -105,7 +105,7 @@ class TlsObject(object):
     def read(self, nbytes, buffer):
         if self.error is not None:
             raise self.error()
-        buffer[:nbytes] = b"x" * nbytes
+        memoryview(buffer).cast("B")[:nbytes] = b"x" * nbytes
         return nbytes
 
     def write(self, data):
