@@ -17,6 +17,7 @@ import sys
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import harness
 from conftest import INTERPRETER, OURS, get_name
 from running import (  # noqa: F401
     HANGING, Worker, adopt, alarm, get_examples, get_outcome, is_open, once, receive_all,
@@ -185,6 +186,8 @@ class TestOverrides(object):
     def test_recv_into_overridden_after_makefile_is_called_until_it_is_removed(
         self, any_impl, pair, override, read
     ):
+        if harness.PYPY and any_impl.name == "interpreter":
+            pytest.skip("PyPy's own fails where its collector has not freed a fake's views yet")
         ours, peer = pair
         raw = any_impl.makefile(ours, "rb", 0)
         peer.sendall(b"own1\n")

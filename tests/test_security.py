@@ -290,6 +290,8 @@ def encrypting(sock, how):
 def test_socket_that_encrypts_in_its_methods_leaves_no_plaintext_on_the_wire(
     any_impl, relay, how, kind, closing
 ):
+    if harness.PYPY and any_impl.name == "interpreter":
+        pytest.skip("PyPy's own fails where its collector has not freed a fake's views yet")
     sock, plain = encrypting(relay.client, how)
     if how != "fake":
         closing(sock)
@@ -475,6 +477,8 @@ def test_readinto_any_exporter_is_what_recv_into_does(any_impl, make, timeout, c
 @pytest.mark.parametrize("make", [make for name, make in EXPORTERS], ids=ids)
 @pytest.mark.parametrize("timeout", [0, 30, None], ids=["non-blocking", "timeout", "blocking"])
 def test_write_of_any_exporter_is_what_send_does(any_impl, make, timeout, closing):
+    if harness.PYPY and make is dict(EXPORTERS)["matrix, cut"]:
+        pytest.skip("PyPy's own sends less than it is")
     results = []
     for through_stream in False, True:
         ours, peer = map(closing, harness.unix_pair())
@@ -596,6 +600,7 @@ def test_integer_at_its_limit_does_to_a_stream_what_it_does_to_the_interpreters(
         assert {result for result in results if isinstance(result, type)} <= {
             MemoryError,
             OverflowError,
+            ValueError if harness.PYPY else MemoryError,
         }
     else:
         assert results[0] == results[1]

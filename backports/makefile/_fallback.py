@@ -385,8 +385,9 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
                     return sent
                 if sent and events & ENDED:
                     return sent  # whoever uses the socket next is told
+            left = view[sent:]
             try:
-                sent += SEND(csocket, view[sent:], MSG_DONTWAIT)
+                sent += SEND(csocket, left, MSG_DONTWAIT)
             except EnvironmentError as exc:
                 if sent:
                     if exc.errno in TOLD_ONCE:
@@ -398,6 +399,8 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
                 if sent == len(view):
                     return sent
                 idle = get_time()
+            finally:
+                release(left)
         return sent
     finally:
         del view
@@ -420,7 +423,11 @@ def view_bytes(b):
         return None
     if not getattr(view, "c_contiguous", True):
         return view if is_buffer_in_python(b) else None
-    return view if is_byte_view(view) else memoryview(view.tobytes())
+    if is_byte_view(view):
+        return view
+    data = view.tobytes()
+    release(view)
+    return memoryview(data)
 
 
 def is_byte_view(b):
@@ -808,7 +815,8 @@ def write_by_sendall(sendall, b):
 def count_bytes(b):
     """The length of *b* in bytes.  In C: `buffer_nbytes`."""
     if not PY2:
-        return memoryview(b).nbytes
+        with memoryview(b) as view:
+            return view.nbytes
     if isinstance(b, unicode):  # noqa: F821  2.7's sockets take it, in the default encoding
         return len(b.encode())
     view = view_or_none(b)
