@@ -289,6 +289,18 @@ object_get_optional_attr(PyObject *object, PyObject *name, PyObject **value)
 #elif PY_VERSION_HEX >= 0x03070000 && PY_VERSION_HEX < 0x030C0000
     return (attr_found)_PyObject_LookupAttr(object, name, value);
 #else
+#if PYTHON2
+    PyTypeObject *type = Py_TYPE(object);
+
+    if (type->tp_getattro == PyObject_GenericGetAttr && _PyType_Lookup(type, name) == NULL) {
+        PyObject **dict = _PyObject_GetDictPtr(object);
+
+        if (dict == NULL || *dict == NULL || PyDict_GetItem(*dict, name) == NULL) {
+            *value = NULL; /* without an exception, whose message takes as long as all the rest */
+            return ATTR_ABSENT;
+        }
+    }
+#endif
     *value = PyObject_GetAttr(object, name);
     if (*value != NULL) {
         return ATTR_FOUND;
