@@ -181,7 +181,10 @@ class Python(object):
 def environment(path=None):
     """Without what would lead to another package than the installed one."""
     kept = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PIP_ONLY_BINARY=BINARY,
-                PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore")
+                PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore",
+                # The pips that virtualenv brings; newer ones may not run on an old Python.
+                VIRTUALENV_NO_PERIODIC_UPDATE="1",
+                VIRTUALENV_OVERRIDE_APP_DATA=os.path.join(PLACE, "virtualenv-data"))
     kept.pop("PYTHONPATH", None)
     if path:
         kept["PYTHONPATH"] = path

@@ -96,9 +96,11 @@ def find_interpreters(names):
 
 def copy_sources(target):
     """The tree as it is now, less what git ignores."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    git = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    if git.returncode:  # it comes from an sdist
+    listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    git = shutil.which("git") and subprocess.run(
+        ["git"] + listing, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    if git is None or git.returncode:  # it comes from an sdist
         ignored = shutil.ignore_patterns(
             ".git", ".tox", ".venv*", "build", "dist", "*.egg-info", "*.so", "__pycache__"
         )
@@ -138,7 +140,13 @@ def make_environment(interpreter, folder):
     if interpreter.version >= (3, 12):
         run([interpreter.path, "-m", "venv", folder])
     else:
-        run([sys.executable, "-m", "virtualenv", "-q", "-p", interpreter.path, folder])
+        # The pips that virtualenv brings; newer ones may not run on an old Python.
+        kept = dict(os.environ, VIRTUALENV_NO_PERIODIC_UPDATE="1")
+        kept["VIRTUALENV_OVERRIDE_APP_DATA"] = os.path.join(
+            tempfile.gettempdir(), "virtualenv-of-wheels"
+        )
+        virtualenv = [sys.executable, "-m", "virtualenv", "-q", "-p", interpreter.path, folder]
+        run(virtualenv, env=kept)
     return os.path.join(folder, "bin", "python")
 
 
