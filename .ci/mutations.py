@@ -973,6 +973,51 @@ mutate(
     OWNERSHIP + "test_error_of_a_finalizer_is_told_where_the_interpreter_tells_its_own",
 )
 
+# ---- waits that begin with the GIL
+
+mutate(
+    "transfer.c", "no wait begins with the GIL",
+    "&& await_for_a_moment(self)) {",
+    "&& 0) {",
+    C_PATHS + "test_answer_of_another_process_comes_with_the_gil",
+)
+mutate(
+    "gil.c", "a moment is tried again at once",
+    "between = 2 * between + 1;",
+    "between = 0;",
+    C_PATHS + "test_waits_that_bring_nothing_seldom_begin_with_the_gil",
+)
+mutate(
+    "gil.c", "moments do not come back",
+    "between /= 2;",
+    "",
+    C_PATHS + "test_answer_of_another_process_comes_with_the_gil",
+)
+mutate(
+    "gil.c", "the GIL is kept in a wait while others are under way",
+    "if (!gil_is_kept(state, 1)) {",
+    "if (!gil_is_kept(state, 0)) {",
+    C_PATHS + "test_wait_while_another_transfer_is_under_way_gives_the_gil_up_at_once",
+)
+mutate(
+    "gil.h", "the moment is ten times as long",
+    "#define MOMENT_NS 100000",
+    "#define MOMENT_NS 1000000",
+    C_PATHS + "test_answer_that_takes_longer_comes_without_the_gil",
+)
+mutate(
+    "gil.h", "ten times as few waits are between",
+    "#define MOST_WAITS_BETWEEN 255",
+    "#define MOST_WAITS_BETWEEN 25",
+    C_PATHS + "test_waits_that_bring_nothing_seldom_begin_with_the_gil",
+)
+mutate(
+    "gil.h", "ten times as many waits are between",
+    "#define MOST_WAITS_BETWEEN 255",
+    "#define MOST_WAITS_BETWEEN 2550",
+    C_PATHS + "test_waits_that_bring_nothing_seldom_begin_with_the_gil",
+)
+
 # ---- tls.c
 
 TLS = "test_tls.py::"

@@ -59,6 +59,45 @@ gil_setup(makefile_state *state)
     }
 }
 
+/* Of the process; atomic, as interpreters may each have a GIL.  A lost change harms nobody. */
+static int waits_between; /* moments, since so many brought nothing */
+static int waits_to_come; /* before the next moment */
+
+int
+gil_is_kept_for_a_moment(const makefile_state *state)
+{
+#ifdef Py_GIL_DISABLED
+    (void)state;
+    return 0;
+#else
+    int to_come = __atomic_load_n(&waits_to_come, __ATOMIC_RELAXED);
+
+    if (!gil_is_kept(state, 1)) {
+        return 0;
+    }
+    if (to_come > 0) {
+        __atomic_store_n(&waits_to_come, to_come - 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    return 1;
+#endif
+}
+
+void
+gil_moment_ended(int brought_something)
+{
+    int between = __atomic_load_n(&waits_between, __ATOMIC_RELAXED);
+
+    if (brought_something) {
+        between /= 2;
+    }
+    else if (between < MOST_WAITS_BETWEEN) {
+        between = 2 * between + 1;
+    }
+    __atomic_store_n(&waits_between, between, __ATOMIC_RELAXED);
+    __atomic_store_n(&waits_to_come, between, __ATOMIC_RELAXED);
+}
+
 PyThreadState *
 gil_release(void)
 {

@@ -10,7 +10,7 @@
                              |read|--                           |computes 5 ms   |
                                                                                  |read|read|...
 
-   So there are three rules.
+   So there are four rules.
 
    1. What does not wait keeps the GIL, whatever the size of its buffer: a receive of what the
       kernel has, and a send that the kernel takes.  A thread whose data is always ready is one that
@@ -20,7 +20,22 @@
       without it: where both ends are on one machine a send does the receiver's work as well, and
       threads that answer each other would stand in line for it.
 
-   3. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
+   3. A receive that has to wait keeps the GIL for a moment first, if no other transfer is in a
+      system call without it.  A server on the same machine answers within that moment, and a client
+      that has given the GIL up beside a thread that computes has it back after a switch interval:
+
+       own stream                                ours
+
+       |send|read|-- gives up ---|               |send|read, waits|send|read, waits| ...  |check|
+                 |computes 5 ms  |                      answered|      answered|           asked?
+                   answered      |read|
+
+      Where the answer needs the GIL itself, of a thread of this process, or comes later, the moment
+      is lost.  So after one that brought nothing the next waits of the process give the GIL up at
+      once: 1 of them, then 3, 7, up to MOST_WAITS_BETWEEN; half as many after one that brought
+      something.
+
+   4. Loops in C (`list(stream)`, a readline over many receives) never come to the place where the
       interpreter looks whether anybody wants something.  So every OPERATIONS_PER_CHECK operations
       of a stream, and before each wait, we call a function of Python that does nothing.  That call
       is the interpreter's own check: it gives the GIL up if another thread has asked for it, runs
@@ -28,8 +43,8 @@
       collector on a build without a GIL.  It comes before anything is moved, so that an exception
       loses nothing.
 
-   There is no clock in this, and no thread is woken or waited for: who wants the GIL asks the
-   interpreter for it after its switch interval, and gets it at the next check. */
+   No thread is woken or waited for: who wants the GIL asks the interpreter for it after its switch
+   interval, and gets it at the next check. */
 #ifndef BACKPORTS_MAKEFILE_GIL_H
 #define BACKPORTS_MAKEFILE_GIL_H
 
@@ -80,6 +95,15 @@ gil_is_kept(const makefile_state *state, int sends)
            !(sends && __atomic_load_n(&gil_transfers_under_way, __ATOMIC_RELAXED) > 0);
 #endif
 }
+
+/* A request and its answer on one machine take 30 to 100 microseconds.  In a process whose other
+   threads answer, each moment is lost: one in 256 waits costs half a microsecond a wait. */
+#define MOMENT_NS 100000
+#define MOST_WAITS_BETWEEN 255
+
+/* Does this wait begin with a moment in which the GIL is kept?  gil_moment_ended() afterwards. */
+INTERNAL int gil_is_kept_for_a_moment(const makefile_state *state);
+INTERNAL void gil_moment_ended(int brought_something);
 
 /* Gives it up for a system call, and takes it back. */
 INTERNAL PyThreadState *gil_release(void);

@@ -15,6 +15,7 @@
     X(class_searched)   /* a class that was searched for them */             \
     X(gil_kept)         /* system calls with the GIL */                      \
     X(gil_given_up)     /* system calls without it, waits among them */      \
+    X(moment)           /* waits that began with the GIL */                  \
     X(check)            /* checks of the interpreter */
 
 #define PATH(name) PATH_##name,

@@ -195,6 +195,23 @@ poll_descriptor(const transfer *self, long long remaining_ns, int resuming)
                          */
 }
 
+/* Waits for a moment with the GIL.  Is another attempt worth it? */
+static int
+await_for_a_moment(const transfer *self)
+{
+    const struct timespec moment = {0, MOMENT_NS};
+    struct pollfd pollfd;
+    int n;
+
+    COUNT_PATH(moment);
+    pollfd.fd = csocket_descriptor(&self->state->csocket, self->csocket);
+    pollfd.events = POLLIN;
+    pollfd.revents = 0;
+    n = ppoll(&pollfd, 1, &moment, NULL);
+    gil_moment_ended(n > 0);
+    return n != 0; /* a signal too: the wait after the attempt runs its handlers */
+}
+
 /* Waits until the descriptor is worth another attempt, as the socket's timeout says.  `resuming`:
    some bytes of a send were taken. */
 static await_outcome
@@ -213,6 +230,11 @@ transfer_await(transfer *self, int resuming)
     if (self->deadline_ns == 0) {
         await_outcome outcome = begin_wait(self);
 
+        if ((outcome == AWAIT_READY || outcome == AWAIT_IN_CALL) &&
+            self->direction == DIRECTION_RECV && gil_is_kept_for_a_moment(self->state) &&
+            await_for_a_moment(self)) {
+            return AWAIT_READY;
+        }
         if (outcome != AWAIT_READY) {
             return outcome;
         }

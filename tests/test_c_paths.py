@@ -8,8 +8,10 @@ import contextlib
 import importlib
 import os
 import socket
+import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -274,6 +276,96 @@ right.sendall(b"end")
 reader.join()
 """
     assert run_script(script, c_impl, options=["-W", "ignore"]) == "1 kept, 0 given up"
+
+
+# --- Waits that begin with the GIL ----------------------------------------------------------------
+
+
+def wait_in_vain(implementation, sock, times):
+    """Reads that find nothing, and whose time is up at once."""
+    sock.settimeout(1e-9)
+    for _ in range(times):
+        with pytest.raises(socket.timeout):
+            implementation.SocketIO(sock, "r").read(1)  # a stream is of no use after a timeout
+
+
+@with_gil
+def test_waits_that_bring_nothing_seldom_begin_with_the_gil(c_impl, pair):
+    with counting() as counted:
+        wait_in_vain(c_impl, pair[0], 6000)
+    assert 20 <= counted["moment"] <= 60
+
+
+@with_gil
+def test_wait_while_another_transfer_is_under_way_gives_the_gil_up_at_once(c_impl, pair, waiting):
+    waiting()
+    with counting() as counted:
+        wait_in_vain(c_impl, pair[0], 600)
+    assert counted["moment"] == 0
+
+
+def test_without_a_wait_there_is_no_moment(c_impl, pair):
+    ours, peer = pair
+    ours.setblocking(False)
+    with counting() as counted:
+        for _ in range(600):
+            assert c_impl.SocketIO(ours, "r").read(1) is None
+    assert counted["moment"] == 0
+
+
+@pytest.fixture
+def ask(c_impl, closing):
+    """A function that asks another process, which answers after some seconds.
+
+    It returns whether the answer came with the GIL: in a moment, before it would be given up.
+    """
+    processes = []
+
+    def start(delay):
+        ours, theirs = map(closing, harness.unix_pair())
+        script = (
+            "import os, time\n"
+            "while True:\n"
+            "    data = os.read(0, 100)\n"
+            "    if not data: break\n"
+            "    time.sleep(%r)\n"
+            "    os.write(0, data)\n" % delay
+        )
+        processes.append(subprocess.Popen([sys.executable, "-c", script], stdin=theirs))
+        theirs.close()
+        ours.settimeout(HANGING)
+        raw = c_impl.SocketIO(ours, "rw")
+
+        def ask():
+            with counting() as counted:
+                raw.write(b"question")
+                assert raw.read(100) == b"question"
+            return counted["moment"] > 0 and counted["gil_given_up"] == 0
+
+        return ask
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@with_gil
+def test_answer_of_another_process_comes_with_the_gil(c_impl, pair, ask):
+    question = ask(0)
+    wait_in_vain(c_impl, pair[0], 600)  # so that moments are seldom
+    answers = 0
+    end = time.time() + HANGING
+    # On a busy machine an answer may take longer; where moments bring something they come back.
+    while answers < 3 and time.time() < end:
+        answers = sum(question() for _ in range(10))
+    assert answers >= 3
+
+
+@with_gil
+def test_answer_that_takes_longer_comes_without_the_gil(ask):
+    question = ask(0.0005)
+    assert sum(question() for _ in range(40)) <= 10
 
 
 @with_gil
