@@ -45,8 +45,9 @@
    A stream owns its sock until it is closed, and never the descriptor: to close that is the sock's
    business, when it was asked to close and its last file is.
 
-   The GIL.  What does not wait keeps it, what waits gives it up, and every 32 operations the
-   interpreter looks whether anybody wants something: see gil.h. */
+   The GIL.  What does not wait keeps it; what waits gives it up, a read after a moment in which the
+   answer may come; and every 32 operations the interpreter looks whether anybody wants something:
+   see gil.h. */
 #include "gil.h"
 #include "makefile.h"
 #include "paths.h"
