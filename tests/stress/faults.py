@@ -414,6 +414,11 @@ class CloseOneOfMany(Close):
         if not harness.PY2:
             self.ours._io_refs = 100000  # the number takes memory
 
+    def check(self, failed):
+        if harness.read_counter(self.ours) not in (None, 100000):
+            assert self.streams[0]._sock is self.ours, "not counted down, and let go"
+        Close.check(self, failed)
+
 
 @register("drop")
 class Drop(Close):
@@ -433,8 +438,8 @@ class Construct(Scenario):
     def operate(self):
         try:
             self.impl.SocketIO(**self.options)
-        except TypeError:
-            pass
+        except TypeError as error:
+            assert "equired argument" not in str(error), "the arguments are gone"
         else:
             raise AssertionError("not refused")
         self.impl.SocketIO(self.ours, "r")
