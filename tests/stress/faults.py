@@ -256,7 +256,7 @@ if sys.version_info >= (3, 8):
 
     @register("read raw: TLS")
     class ReadTLS(WithRaw):
-        buffer = bytearray(1000)  # the size takes memory
+        buffer = bytearray(5000)  # the size takes memory
 
         def set_up(self):
             WithRaw.set_up(self)
