@@ -747,7 +747,7 @@ type_from_spec(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeOb
 
     (void)storage, (void)module;
     if (base != NULL && bases == NULL) {
-        return NULL;
+        return NULL; /* unreached: small tuples have a free list */
     }
 #if HAVE_MODULE_STATE
     type = PyType_FromModuleAndSpec(module, spec, bases);

@@ -63,7 +63,7 @@ field_follows(const csocket_knowledge *known, const char *method, PyObject *clos
         same = -1;
     }
     else if (csocket_descriptor(known, csocket) != -1) {
-        same = 0;
+        same = 0; /* unreached: some later Python's */
     }
     Py_XDECREF(closed);
     Py_XDECREF(result);

@@ -259,6 +259,9 @@ endpoint_call(SocketIO *self, PyObject *sock, PyObject *method, PyObject *argume
 #else
     (void)sock;
 #endif
+    if (kind == OPERATION_READ && FIELD_LOAD(self->history.stalled_ns) != 0) {
+        FIELD_STORE(self->history.stalled_ns, 0); /* as in transfer_recv */
+    }
     for (;;) {
         PyObject *result;
 

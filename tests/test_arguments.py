@@ -341,14 +341,18 @@ def test_buffering_that_is_no_int_goes_by_its_index(any_impl):
         assert measure_reads(stream, sock) == 33
 
 
-def test_buffering_comparison_that_raises_lets_its_error_out(any_impl):
-    class Size(object):
-        def __lt__(self, other):
-            raise KeyError("buffering")
+@pytest.mark.parametrize("name", ["__lt__", "__eq__"])
+def test_buffering_comparison_that_raises_lets_its_error_out(any_impl, name):
+    class Size(int):
+        pass
 
+    def compare(self, other):
+        raise KeyError("buffering")
+
+    setattr(Size, name, compare)
     sock = ScriptedSocket()
     with pytest.raises(KeyError):
-        any_impl.makefile(sock, "rb", Size())
+        any_impl.makefile(sock, "rb", Size(5))
 
 
 # Encoding, errors and newline
@@ -683,6 +687,23 @@ def test_failure_by_an_exception_that_is_no_error_is_undone_too(impl, monkeypatc
         assert sock._io_refs == 0
     else:
         pytest.fail("it did not fail")
+
+
+def test_stream_that_is_closed_while_it_is_wrapped_counts_no_more(any_impl, monkeypatch):
+    wrapper = io.TextIOWrapper
+
+    class Closing(wrapper):
+        def __init__(self, buffer, *args):
+            wrapper.__init__(self, buffer, *args)
+            buffer.raw.close()
+
+    sock = ScriptedSocket()
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "TextIOWrapper", Closing)
+        stream = any_impl.makefile(sock, "r", encoding="utf-8")
+    assert stream.closed and sock._io_refs == 0
+    stream.close()
+    assert sock._io_refs == 0
 
 
 def test_failure_because_the_counter_cannot_be_read_or_set_comes_out(any_impl):

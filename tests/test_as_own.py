@@ -116,6 +116,24 @@ def test_initialiser_that_is_patched_is_called_by_makefile(any_impl, unix_pair, 
     assert made == ["r"]
 
 
+@pytest.mark.skipif(PY2, reason="nothing can be set on a class in C there")
+def test_class_that_makes_something_else_is_refused_by_makefile(c_impl, run_script):
+    # In a process of its own: a class in C does not get its own `__new__` back.
+    script = """
+import socket
+SocketIO.__init__ = lambda *args: None
+SocketIO.__new__ = staticmethod(lambda cls, *args: [])
+ours, peer = socket.socketpair()
+try:
+    makefile(ours, "rb", 0)
+except TypeError:
+    print(ours._io_refs)
+ours.close()
+peer.close()
+"""
+    assert run_script(c_impl, script) == "0\n"
+
+
 @pytest.mark.skipif(PY2, reason="2.7's mock does not bind")
 @pytest.mark.parametrize(
     "name, operation",
@@ -271,6 +289,32 @@ def test_timeout_that_is_replaced_in_the_socket_module_is_the_one_that_ends_read
     assert raw._timeout_occurred is True
     with pytest.raises(OSError):
         raw.readinto(bytearray(3))
+
+
+@pytest.mark.parametrize("delegated", [False, True])
+def test_timeout_when_the_socket_module_is_gone_ends_reading(
+    any_impl, unix_pair, monkeypatch, delegated
+):
+    ours, peer = unix_pair
+    ours.settimeout(0.01)
+    raw = any_impl.SocketIO(ScriptedSocket(socket.timeout("slow")) if delegated else ours, "r")
+    monkeypatch.setitem(sys.modules, "socket", None)  # as at exit
+    with pytest.raises(socket.timeout):
+        raw.readinto(bytearray(3))
+    with pytest.raises(EnvironmentError, match="cannot read from timed out object"):
+        raw.readinto(bytearray(3))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 9), reason="there the extension holds the class")
+def test_error_that_cannot_be_judged_as_the_modules_are_gone_is_one_of_the_look_up(
+    c_impl, monkeypatch
+):
+    raw = c_impl.SocketIO(ScriptedSocket(OSError("as asked for")), "r")
+    monkeypatch.setitem(sys.modules, "socket", None)
+    monkeypatch.setitem(sys.modules, "_socket", None)
+    with pytest.raises((AttributeError, ImportError)):
+        raw.readinto(bytearray(3))
+    assert raw._timeout_occurred is False
 
 
 # --- What makefile is -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import INTERPRETER, OURS, get_name
-from fakes import ScriptedSocket
+from fakes import CountingSocket, ScriptedSocket
 from running import (  # noqa: F401
     HANGING, Worker, alarm, finish_script, get_examples, get_outcome, once, receive_all,
     start_script, watchdog,
@@ -586,6 +586,37 @@ class TestWrite(object):
         with pytest.raises(socket.error) as caught:
             raw.write(b"data")
         assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
+
+    @pytest.mark.direct_path
+    def test_peer_gone_after_a_write_timed_out_its_rest_raises(self, impl, unix_pair):
+        ours, peer = unix_pair
+        ours.settimeout(0.01)
+        raw = impl.makefile(ours, "wb", 0)
+        assert 0 < raw.write(BIG) < len(BIG)
+        peer.close()
+        with pytest.raises(socket.error) as caught:
+            raw.write(b"rest")
+        assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
+
+    @pytest.mark.parametrize("delegated", [False, True])
+    @pytest.mark.direct_path
+    def test_read_after_a_write_timed_out_gives_the_next_write_its_whole_time(
+        self, impl, unix_pair, delegated
+    ):
+        ours, peer = unix_pair
+        sock = CountingSocket(ours)
+        sock.send = ours.send
+        if not delegated:
+            sock.recv_into = ours.recv_into
+        ours.settimeout(0.2)
+        raw = impl.makefile(sock, "rwb", 0)
+        peer.sendall(b"data")
+        assert 0 < raw.write(BIG) < len(BIG)
+        assert raw.readinto(bytearray(4)) == 4
+        began = time.time()
+        with pytest.raises(socket.timeout):
+            raw.write(b"next")
+        assert time.time() - began > 0.19
 
     @pytest.mark.parametrize(
         "make", [bytearray, memoryview, lambda data: memoryview(bytearray(data))]

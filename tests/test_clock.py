@@ -1,11 +1,13 @@
 """A library that freezes time by replacing each attribute of a module that is a clock."""
 
+import os
 import socket
 import sys
 import time
 
 import pytest
 
+from backports.makefile._fallback import make_clock
 from running import Worker, run_script
 
 CLOCKS = [
@@ -49,6 +51,10 @@ def test_read_with_a_timeout_ends_when_the_clock_is_frozen(any_impl, unix_pair, 
     ours.settimeout(0.3)
     with pytest.raises(socket.timeout):
         Worker(any_impl.makefile(ours, "rb", 0).read, 1).get()
+
+
+def test_clock_of_the_twin_when_all_are_frozen_is_the_systems(frozen_clock):
+    assert abs(make_clock()() - os.times()[4]) < 10
 
 
 FROZEN_FIRST = """

@@ -63,6 +63,18 @@ def test_stream_whose_sock_cannot_be_had_is_flushed_when_it_dies(any_impl, error
     assert [name for name in log if name != "_sock"] == ["close", "flush"]
 
 
+def test_stream_that_cannot_be_told_that_it_is_being_finalised_is_closed(any_impl, monkeypatch):
+    class Unwilling(any_impl.SocketIO):
+        _finalizing = property()
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append, raising=False)
+    sock = ScriptedSocket()
+    Unwilling(sock, "r")
+    collect_garbage()
+    assert (sock.calls, told) == (["_decref_socketios"], [])
+
+
 # --- Only AttributeError means that a name is absent ----------------------------------------------
 
 ERRORS = [OwnError, KeyboardInterrupt, MemoryError, SystemExit, GeneratorExit]

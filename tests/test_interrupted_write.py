@@ -97,6 +97,39 @@ def test_count_of_an_interrupted_write_in_a_function_is_returned_to_its_caller(
     assert counts == [count_received(peer)]
 
 
+@pytest.mark.skipif(harness.PY2, reason="2.7's atexit is Python code")
+def test_handler_that_raises_in_a_write_that_no_python_code_called_is_told_to_the_next(
+    c_impl, run_script
+):
+    script = """
+import atexit, signal, socket, sys
+
+class Interrupt(Exception):
+    pass
+
+def handle(signum, frame):
+    raise Interrupt
+
+def go_on():
+    for _ in range(10000):
+        pass
+    print("nothing was told")
+
+sys.stderr = sys.stdout
+ours, peer = socket.socketpair()
+ours.settimeout(60)
+raw = makefile(ours, "wb", 0)
+atexit.register(lambda: print("received %d" % len(peer.recv(1))))
+atexit.register(go_on)
+atexit.register(raw.write, b"x" * 10000000)
+signal.signal(signal.SIGALRM, handle)
+atexit.register(signal.setitimer, signal.ITIMER_REAL, 0.2)
+"""
+    printed = run_script(c_impl, script, "-W", "ignore")
+    assert "Interrupt" in printed and printed.endswith("\nreceived 1\n")
+    assert "nothing was told" not in printed
+
+
 @pytest.mark.parametrize("timeout", [None, 60])
 def test_handler_that_raises_before_any_progress_ends_the_write(
     any_impl, unix_pair, interrupt, timeout

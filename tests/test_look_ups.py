@@ -111,21 +111,27 @@ def test_key_that_cannot_be_compared_does_not_come_between(any_impl, unix_pair):
 
 
 @pytest.mark.skipif(PY2, reason="2.7's exceptions have no context")
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="3.9.2 itself hangs")
 def test_contexts_that_are_a_cycle_already_are_followed_once(impl):
-    first, second = KeyError("first"), KeyError("second")
-    first.__context__, second.__context__ = second, first
+    if sys.version_info < (3, 10) and impl.name != "c":
+        pytest.skip("3.9.2 itself hangs")
+    outer, first, second = KeyError("outer"), KeyError("first"), KeyError("second")
 
     class Stream(impl.SocketIO):
         def flush(self):
-            raise first
+            outer.__context__, first.__context__, second.__context__ = first, second, first
+            raise outer
 
     class Sock(ScriptedSocket):
         def _decref_socketios(self):
             raise IndexError
 
-    with pytest.raises((IndexError, KeyError)):
-        Stream(Sock(), "w").close()
+    raw = Stream(Sock(), "w")
+    try:
+        raw.close()
+    except IndexError as error:
+        second.__context__ = None  # before anything else is raised
+        caught = error
+    assert caught.__context__ is outer and outer.__context__ is first
 
 
 def test_dict_of_keywords_that_is_emptied_by_a_comparison_does_no_harm(impl, run_script):

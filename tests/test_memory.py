@@ -127,6 +127,19 @@ def test_claim_of_any_kind_of_int_is_taken(any_impl, claim):
     assert len(any_impl.SocketIO(ScriptedSocket(fill), "r").read(3)) == number
 
 
+def test_size_whose_number_raises_lets_that_out(any_impl):
+    class Odd(object):
+        def __index__(self):
+            raise ZeroDivisionError
+
+        __int__ = __index__
+
+    sock = ScriptedSocket(b"data")
+    with pytest.raises(ZeroDivisionError):
+        any_impl.SocketIO(sock, "r").read(Odd())
+    assert "recv_into" not in sock.calls
+
+
 @pytest.mark.skipif(PYPY, reason="PyPy has no such limit")
 def test_read_of_the_largest_size_is_an_error_of_this_version(any_impl):
     sock = ScriptedSocket(b"data")

@@ -292,6 +292,30 @@ def use():
 """
 
 
+@pytest.mark.skipif(not hasattr(sys, "addaudithook"), reason="audit hooks came with 3.8")
+def test_import_on_a_machine_without_sockets_succeeds(impl, run, monkeypatch):
+    monkeypatch.setenv("BACKPORTS_MAKEFILE_IMPLEMENTATION", "python")
+    script = """
+        def refuse(event, args):
+            if event == "socket.__new__":
+                raise OSError("no sockets here")
+
+        sys.addaudithook(refuse)
+        import importlib
+        module = importlib.import_module(%r)
+        raw = module.backport_makefile(left, "rwb", 0)
+        many = [left] * 1000  # a count of references is no descriptor
+        for timeout in None, 30:
+            left.settimeout(timeout)
+            assert raw.write(b"out") == 3 and right.recv(10) == b"out"
+            right.sendall(b"in")
+            assert raw.read(10) == b"in"
+        print("end")
+        """
+    no_c = impl._replace(name="python")  # which run() imports
+    assert run(no_c, script % module_name(impl)) == "end\n"
+
+
 def test_reload_leaves_old_streams_working_and_makes_new_ones(impl, run):
     assert run(impl, """
         import importlib

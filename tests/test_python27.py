@@ -5,6 +5,7 @@ import gc
 import io
 import itertools
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -403,6 +404,19 @@ def test_old_style_class_binds_makefile(impl, tcp_pair):
     assert old._makefile_refs == 0
 
 
+def test_old_style_class_whose_close_counts_is_told_by_it(impl):
+    class Old:
+        _makefile_refs = closes = 0
+
+        def close(self):
+            self.closes += 1
+            self._makefile_refs -= 1
+
+    old = Old()
+    impl.makefile(old, "rb", 0).close()
+    assert (old.closes, old._makefile_refs) == (1, 0)
+
+
 def test_reader_blocked_in_another_thread_gets_what_comes(impl, tcp_pair):
     ours, peer = tcp_pair
     with impl.makefile(ours, "rb", 0) as stream:
@@ -440,6 +454,82 @@ def test_socketobject_without_a_method_says_so_when_it_is_needed(impl, tcp_pair)
     assert stream.write(b"data") == 4
     with pytest.raises(AttributeError):
         stream.read(4)
+
+
+class OwnError(Exception):
+    """Nobody else's."""
+
+
+class Failing(SocketObject):
+    """One of its names raises when it is looked up."""
+
+    failing = None
+    inner = None
+
+    def fileno(self):
+        return self.inner.fileno()
+
+    def fail(self, name):
+        if self.failing == name:
+            raise OwnError
+        raise AttributeError(name)
+
+    @property
+    def _sock(self):
+        return self.inner if self.failing != "_sock" else self.fail("_sock")
+
+    @_sock.setter
+    def _sock(self, sock):
+        self.inner = sock
+
+    _makefile_refs = property(lambda self: self.fail("_makefile_refs"))
+
+
+@pytest.mark.parametrize("name", ["_sock", "_makefile_refs"])
+def test_socketobject_whose_look_up_raises_makes_no_stream(impl, unix_pair, name):
+    sock = Failing(_sock=unix_pair[0])
+    sock.failing = name
+    for make in lambda: impl.SocketIO(sock, "r"), lambda: impl.makefile(sock, "rb", 0):
+        with pytest.raises(OwnError):
+            make()
+
+
+def test_socketobject_whose_csocket_cannot_be_looked_up_later_says_so(impl, unix_pair):
+    sock = Failing(_sock=unix_pair[0])
+    raw = impl.makefile(sock, "rb", 0)
+    sock.recv_into = lambda buf: 0
+    assert raw.readinto(bytearray(4)) == 0 and raw.fileno() == unix_pair[0].fileno()
+    sock.failing = "_sock"
+    for use in lambda: raw.readinto(bytearray(4)), raw.fileno:
+        with pytest.raises(OwnError):
+            use()
+
+
+def test_handler_that_is_due_when_a_call_is_interrupted_is_heard(impl):
+    class Interrupted(object):
+        called = False
+
+        def recv_into(self, buf):
+            if self.called:
+                return 0
+            self.called = True
+            error = socket.error(errno.EINTR, "interrupted")
+            calls = [os.kill, (each for each in ()).throw]
+            # One call of C, in which no handler runs.
+            map(apply, calls, [(os.getpid(), signal.SIGALRM), (error,)])  # noqa: F821
+
+        def gettimeout(self):
+            return 30.0
+
+    def handle(signum, frame):
+        raise OwnError
+
+    old = signal.signal(signal.SIGALRM, handle)
+    try:
+        with pytest.raises(OwnError):
+            impl.SocketIO(Interrupted(), "r").readinto(bytearray(4))
+    finally:
+        signal.signal(signal.SIGALRM, old)
 
 
 def encrypt(data):

@@ -829,6 +829,17 @@ def test_override_of_read_serves_readline_and_readall(any_impl):
     assert sock.requests == []
 
 
+@pytest.mark.parametrize("result", [bytearray(b"spam"), u"spam", 4], ids=repr)
+def test_override_of_read_that_gives_no_bytes_fails_in_readall(any_impl, result):
+    class Raw(any_impl.SocketIO):
+        def read(self, size=-1):
+            return result
+
+    with pytest.raises(TypeError) as caught:
+        Raw(ScriptedSocket(), "r").readall()
+    assert str(caught.value) == "read() should return bytes"
+
+
 def test_override_of_readall_serves_read_to_the_end(any_impl):
     class Raw(any_impl.SocketIO):
         def readall(self):

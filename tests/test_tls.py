@@ -87,6 +87,10 @@ def use(stream, peer):
         told.append(tell(read_into, stream, 4))
         told.append(tell(stream.readinto, bytearray()))
         told.append(tell(lambda: stream.readinto(memoryview(bytearray(8)).cast("H"))))
+        told.append(tell(stream.readinto, array.array("B", range(4))))
+        told.append(tell(stream.readinto, memoryview(bytearray(8))[::2]))
+        told.append(tell(stream.readinto, memoryview(bytes(4))))
+        told.append(tell(stream.readinto, "text"))
     told.append(tell(stream.write, b"hello"))
     told.append(tell(stream.write, memoryview(b"world")))
     peer.settimeout(0)
@@ -209,6 +213,15 @@ with test_tls.connected() as (ours, peer):
 assert log, told
 """
     run_script(script % name, impl)
+
+
+def test_class_that_cannot_be_looked_at_is_served_by_its_functions(impl, monkeypatch):
+    log = []
+    monkeypatch.setitem(sys.modules, "backports.makefile._tls", None)  # as at exit
+    with connected() as (ours, peer):
+        with patched(patch_class, log, "read"):  # it is another class than the one remembered
+            assert use(impl.makefile(ours, "rwb", 0), peer)[1] == b"0123"
+    assert log
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

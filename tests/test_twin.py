@@ -143,6 +143,20 @@ def test_error_that_is_told_once_and_ended_a_send_comes_with_the_next_write(cut_
     assert stream.write(b"data") == 4
 
 
+@pytest.mark.parametrize("timeout", [30, 0, None])
+def test_error_that_is_told_once_comes_with_a_read_when_nothing_is_there(cut_short, timeout):
+    stream, peer = cut_short(errno.ECONNRESET)
+    stream._sock.settimeout(timeout)
+    for no_buffer in 5, b"read only":
+        with pytest.raises((TypeError, BufferError)):
+            stream.readinto(no_buffer)
+    with pytest.raises(socket.error) as caught:
+        stream.readinto(bytearray(4))
+    assert caught.value.errno == errno.ECONNRESET
+    peer.send(b"more")
+    assert stream.readinto(bytearray(4)) == 4
+
+
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOBUFS, errno.EBADF])
 def test_error_that_is_told_each_time_and_ended_a_send_is_not_kept(cut_short, number):
     stream, peer = cut_short(number)
@@ -345,6 +359,23 @@ def test_write_that_fails_leaves_the_bytearray_free_while_the_error_is_kept(impl
         impl.SocketIO(ours, "w").write(data)
     data.extend(b"more")
     assert caught.value.args[0] == errno.EPIPE
+
+
+@pytest.mark.skipif(hasattr(bytearray, "take_bytes"), reason="3.15 has it")
+def test_read_takes_the_bytes_out_of_the_buffer_where_that_can_be_done(monkeypatch):
+    taken = []
+
+    class Buffer(bytearray):
+        def take_bytes(self, count):
+            taken.append(count)
+            return bytes(self[:count])
+
+    monkeypatch.setattr(_fallback, "TAKES_BYTES", True)
+    monkeypatch.setattr(_fallback, "bytearray", Buffer, raising=False)
+    raw = _fallback.SocketIO(ScriptedSocket(b"spam" * 5000), "r")
+    assert raw.read(4) == b"spam"
+    assert raw.read(19996) == b"spam" * 4999
+    assert taken == [4, 19996]
 
 
 # --- Socket objects that lie ----------------------------------------------------------------------

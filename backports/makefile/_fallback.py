@@ -103,12 +103,10 @@ def get_method(stream, sock, name):
 
 
 def endpoint_call(sock, method, b):
-    """``method(b)``, exactly so, for a method of the sock's own; what it returned or raised.
+    """2.7: ``method(b)``, for a method of the sock's own; what it returned or raised.
 
-    From 3.5 on that is all.  Before, a signal ends the call with an error, and it is made again.
+    A signal ends the call with an error, and it is made again; from 3.5 on by the method itself.
     """
-    if not PY2:
-        return method(b)
     began = get_time()
     while True:
         try:
@@ -214,10 +212,11 @@ NO_BUFFER = (TypeError, BufferError, ValueError)
 
 def transfer_recv(csocket, b, stream):
     """One receive of the interpreter's own for the whole of *b*; what it returned or raised."""
-    if stream._rest is not None:
-        rest, stream._rest = stream._rest, None
+    rest = stream._rest
+    if rest is not None:
         if rest.error and rest.csocket == id(csocket):
             return recv_before_error(csocket, b, stream, rest.error)
+        stream._rest = None
     timeout = GETTIMEOUT(csocket)
     if PY2:
         return recv_again(csocket, b, timeout)
@@ -229,7 +228,7 @@ def transfer_recv(csocket, b, stream):
 def recv_before_error(csocket, b, stream, error):
     """A receive while an error is kept: what came before the error is read first."""
     view = view_or_none(b)
-    if view is None:
+    if view is None or view.readonly:
         return RECV_INTO(csocket, b)  # its own error
     count, room = 0, len(view)
     try:
@@ -241,8 +240,8 @@ def recv_before_error(csocket, b, stream, error):
         release(view)
         del view
     if count or not room:
-        stream._rest = Rest(csocket, error=error)
         return count
+    stream._rest = None
     raise socket.error(error, os.strerror(error))
 
 

@@ -252,9 +252,57 @@ class ReadDelegated(WithRaw):
         assert self.faked.readinto(bytearray(4)) == 4
 
 
+@register("read raw: refused")
+class ReadRefused(WithRaw):
+    sizes = tuple(range(30))  # a larger tuple than those that are kept for the next
+
+    def operate(self):
+        for call, args in (self.raw.readinto, (b"read only",)), (self.raw.read, self.sizes):
+            try:
+                call(*args)
+            except TypeError:
+                continue
+            raise AssertionError("not refused")
+
+
+class Record(object):
+    """Stands for the TLS connection in C."""
+
+    def read(self, nbytes, buf):
+        buf[:4] = b"fake"
+        return 4
+
+
+# Before 3.8 ssl.SSLSocket is made otherwise.
+if sys.version_info >= (3, 8):
+
+    @register("read raw: TLS")
+    class ReadTLS(WithRaw):
+        buffer = bytearray(5000)  # the size takes memory
+
+        def set_up(self):
+            WithRaw.set_up(self)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            self.tls = context.wrap_socket(harness.unix_pair()[0], do_handshake_on_connect=False)
+            self.tls._sslobj = Record()
+            self.stream = self.impl.makefile(self.tls, "rb", 0)
+
+        def operate(self):
+            assert self.stream.readinto(self.buffer) == 4
+
+
+def take_floats(floats):
+    """Take those that are kept for the next into the list."""
+    floats.extend(float(len(floats) + number) for number in range(200))
+
+
 @register("read raw: times out")
 class ReadTimesOut(WithRaw):
+    floats = []
+
     def prepare(self):
+        take_floats(self.floats)
         self.ours.settimeout(1e-6)
         self.raw._timeout_occurred = False
 
@@ -290,13 +338,28 @@ class Refused(WithRaw):
 
 @register("write raw")
 class Write(WithRaw):
+    data = b"12345"
+
     def operate(self):
-        assert self.raw.write(b"12345") == 5
+        assert self.raw.write(self.data) == len(self.data)
 
     def check(self, failed):
         sent = self.drain(self.peer)
         if self.impl.name == "c" or not failed:
-            assert sent == (b"" if failed else b"12345"), "an error, and %r was sent" % sent
+            assert sent == (b"" if failed else self.data), "an error, and %r was sent" % sent
+
+
+@register("write raw: much, with a timeout")
+class WriteMuch(Write):
+    data = b"x" * 20000  # the timeout is read first
+    floats = []
+
+    def prepare(self):
+        take_floats(self.floats)
+        self.ours.settimeout(30)
+
+    def check(self, failed):
+        assert self.drain(self.peer) in [self.data, b""][:1 + failed]  # the count takes memory
 
 
 @register("write raw: delegated, by sendall")
@@ -365,6 +428,20 @@ class Close(Scenario):
             self.give_up_counts()
 
 
+@register("close, one of many")
+class CloseOneOfMany(Close):
+    args = [("rb", 0)]
+
+    def set_up(self):
+        if not harness.PY2:
+            self.ours._io_refs = 100000  # the number takes memory
+
+    def check(self, failed):
+        if harness.read_counter(self.ours) not in (None, 100000):
+            assert self.streams[0]._sock is self.ours, "not counted down, and let go"
+        Close.check(self, failed)
+
+
 @register("drop")
 class Drop(Close):
     def operate(self):
@@ -378,7 +455,15 @@ class Drop(Close):
 
 @register("SocketIO")
 class Construct(Scenario):
+    options = dict.fromkeys(map(str, range(30)))  # their copy takes memory
+
     def operate(self):
+        try:
+            self.impl.SocketIO(**self.options)
+        except TypeError as error:
+            assert "equired argument" not in str(error), "the arguments are gone"
+        else:
+            raise AssertionError("not refused")
         self.impl.SocketIO(self.ours, "r")
         type("Subclass", (self.impl.SocketIO,), {})(self.ours, "rw").mine = 5
 
