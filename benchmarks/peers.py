@@ -132,7 +132,7 @@ def pace(sock):
     due = clock()
     while True:
         due = max(due + PACE, clock())
-        time.sleep(due - clock() if due > clock() else 0)
+        time.sleep(max(0, due - clock()))
         sock.sendall(stamp())
 
 
