@@ -1023,15 +1023,34 @@ mutate(
 TLS = "test_tls.py::"
 mutate(
     "tls.c", "the class of a TLS socket is remembered whatever it becomes",
-    "return version == state->tls_version;",
-    "return 1;",
+    "version == state->tls_version &&",
+    "",
     TLS + "test_look_ups_that_the_class_answers_are_as_many",
 )
 mutate(
-    "tls.c", "a subclass of ssl.SSLSocket is looked at",
-    "PyDict_Contains(type->tp_dict, state->str_recv_into) <= 0",
-    "0",
-    TLS + "test_known_functions_are_asked_for_once",
+    "tls.c", "the class below that of TLS sockets is not looked at",
+    "version_below(type) == state->tls_version_below",
+    "1",
+    TLS + "test_exception_of_a_look_up_in_a_base_class_comes_out",
+    TLS + "test_look_ups_that_the_base_answers_are_as_many",
+)
+mutate(
+    "tls.c", "classes of other names are looked at",
+    "&& strcmp(type->tp_name, \"SSLSocket\") == 0",
+    "",
+    TLS + "test_class_is_looked_at_once",
+)
+mutate(
+    "tls.c", "a class that is not known is looked at each time",
+    "state->tls_refused = version;",
+    "",
+    TLS + "test_class_is_looked_at_once",
+)
+mutate(
+    "tls.c", "a class that has changed meanwhile is known",
+    "class_version(type) == version && version_below(type) == below ? TLS_KNOWN : TLS_UNKNOWN",
+    "TLS_KNOWN",
+    TLS + "test_class_that_changes_while_it_is_looked_at_is_not_known",
 )
 mutate(
     "tls.c", "attributes of other ways are not seen",
@@ -1041,57 +1060,73 @@ mutate(
 )
 mutate(
     "tls.c", "a function with other code is taken for the own",
-    "PyFunction_GET_CODE(function) == known[1] &&",
+    "PyFunction_GET_CODE(function) == PyTuple_GET_ITEM(state->tls_functions, 3 * which + 1) &&",
     "",
     TLS + "test_what_is_changed_in_the_class_is_honoured",
 )
 mutate(
     "tls.c", "a function with other defaults is taken for the own",
-    "&& PyFunction_GET_DEFAULTS(function) == known[2]",
-    "",
+    "PyFunction_GET_DEFAULTS(function) == PyTuple_GET_ITEM(state->tls_functions, 3 * which + 2)",
+    "1",
     TLS + "test_what_is_changed_in_the_class_is_honoured",
 )
 mutate(
     "tls.c", "_checkClosed is not asked for",
-    "!answers_with(state, tls, state->str_check_closed, TLS_CHECK_CLOSED)",
-    "0",
+    "? answers_with(state, tls, state->str_check_closed, TLS_CHECK_CLOSED)",
+    "? TLS_KNOWN",
     TLS + "test_what_is_set_on_the_socket_is_honoured",
 )
 mutate(
     "tls.c", "read is not asked for",
-    "!answers_with(state, tls, state->str_read, TLS_READ)",
-    "0",
+    "known = answers_with(state, tls, state->str_read, TLS_READ);",
+    "",
     TLS + "test_what_is_set_on_the_socket_is_honoured",
+)
+mutate(
+    "tls.c", "what a look-up raises is an absence",
+    "return found == ATTR_ERROR ? TLS_ERROR : known",
+    "if (found == ATTR_ERROR) { PyErr_Clear(); } return known",
+    TLS + "test_exception_of_a_key_in_the_dict_of_the_socket_comes_out",
 )
 mutate(
     "tls.c", "an empty buffer is read into",
     "(nbytes = argument_nbytes(argument)) == 0",
     "(nbytes = argument_nbytes(argument)) < 0",
-    TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
-    TLS + "test_any_programme_does_what_it_does_with_the_interpreters_stream",
     TLS + "test_size_that_is_asked_for_is_the_interpreters",
 )
 mutate(
     "tls.c", "a socket that is unwrapped is asked for TLS",
-    "sslobj == NULL || sslobj == Py_None",
-    "sslobj == NULL",
+    "known == TLS_KNOWN && *sslobj == Py_None",
+    "0 && *sslobj == Py_None",
     TLS + "test_after_unwrap_the_stream_reads_and_writes_what_the_socket_does",
 )
 mutate(
-    "tls.c", "a ragged end is an error",
-    "is_end == NULL ? -1 : is_end == Py_True",
-    "is_end == NULL ? -1 : 0",
-    TLS + "test_end_of_the_peer_is_the_end_of_the_stream_or_an_error",
+    "tls.c", "the object in C is not let go",
+    "Py_DECREF(sslobj); return 1;",
+    "return 1;",
+    "test_leaks.py::test_operation_done_many_times_leaves_nothing",
 )
 mutate(
-    "tls.c", "each error is an end",
-    "is_end == NULL ? -1 : is_end == Py_True",
-    "is_end == NULL ? -1 : 1",
+    "tls.c", "an error of any class is judged",
+    "if (raised_matches(ssl_error)) {",
+    "if (1) {",
     TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
 )
 mutate(
-    "tls.c", "what is raised while a class is looked at is swallowed",
-    "else if (raised_matches(PyExc_ImportError)) {",
-    "else {",
-    TLS + "test_exception_while_the_class_is_looked_at_comes_out",
+    "tls.c", "a ragged end is an error",
+    "suppress == NULL ? -1 : PyObject_IsTrue(suppress)",
+    "suppress == NULL ? -1 : 0",
+    TLS + "test_end_of_the_peer_is_the_end_of_the_stream_or_an_error",
+)
+mutate(
+    "tls.c", "any number is that of a ragged end",
+    "PyObject_RichCompareBool(number, Py_NewRef(wanted), Py_EQ)",
+    "(Py_NewRef(wanted), 1)",
+    TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
+)
+mutate(
+    "endpoint.c", "a TLS read is not followed by the interpreter's check",
+    "gil_check_next(&self->history.operations);",
+    "",
+    C_PATHS + "test_operations_on_a_tls_socket_are_done_by_its_object_in_c",
 )

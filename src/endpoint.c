@@ -265,7 +265,12 @@ endpoint_call(SocketIO *self, PyObject *sock, PyObject *method, PyObject *argume
     for (;;) {
         PyObject *result;
 
-        if (!tls_transfer(self->state, method, argument, kind, &result)) {
+        if (tls_transfer(self->state, method, argument, kind, &result)) {
+            if (kind == OPERATION_READ) { /* it may have waited, without the GIL */
+                gil_check_next(&self->history.operations);
+            }
+        }
+        else {
             COUNT_PATH(method);
             result = PyObject_CallOneArg(method, argument);
         }

@@ -290,7 +290,9 @@ state_fill(makefile_state *state)
     if (HAVE_MODULE_STATE &&
         ((state->timeout_error = import_attribute("_socket", "timeout")) == NULL ||
          (state->counts_refs = import_attribute("backports.makefile._inspect", "counts_refs")) ==
-             NULL)) {
+             NULL ||
+         (state->tls_known_functions =
+              import_attribute("backports.makefile._tls", "known_functions")) == NULL)) {
         return -1;
     }
     return 0;

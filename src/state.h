@@ -6,84 +6,89 @@
 #include "csocket.h"
 
 /* Attribute names and other strings, interned at import: X(field, spelling). */
-#define STATE_NAMES(X)                            \
-    X(annotations, "__annotations__")             \
-    X(arg_buffering, "buffering")                 \
-    X(arg_encoding, "encoding")                   \
-    X(arg_errors, "errors")                       \
-    X(arg_newline, "newline")                     \
-    X(arg_self, "self")                           \
-    X(b, "b")                                     \
-    X(buffered_reader, "BufferedReader")          \
-    X(buffered_rw_pair, "BufferedRWPair")         \
-    X(buffered_writer, "BufferedWriter")          \
-    X(check_closed, "_checkClosed")               \
-    X(check_readable, "_checkReadable")           \
-    X(check_writable, "_checkWritable")           \
-    X(close, "close")                             \
-    X(closed, "closed")                           \
-    X(closed_, "_closed")                         \
-    X(decref_socketios, "_decref_socketios")      \
-    X(default_buffer_size, "DEFAULT_BUFFER_SIZE") \
-    X(errno_, "errno")                            \
-    X(fileno, "fileno")                           \
-    X(finalizing, "_finalizing")                  \
-    X(flush, "flush")                             \
-    X(gettimeout, "gettimeout")                   \
-    X(io, "io")                                   \
-    X(io_refs, "_io_refs")                        \
-    X(makefile_refs, "_makefile_refs")            \
-    X(mode, "mode")                               \
-    X(mode_, "_mode")                             \
-    X(r, "r")                                     \
-    X(rb, "rb")                                   \
-    X(read, "read")                               \
-    X(readall, "readall")                         \
-    X(reading, "_reading")                        \
-    X(readinto, "readinto")                       \
-    X(recv_into, "recv_into")                     \
-    X(rw, "rw")                                   \
-    X(rwb, "rwb")                                 \
-    X(seek, "seek")                               \
-    X(send, "send")                               \
-    X(sendall, "sendall")                         \
-    X(sock, "_sock")                              \
-    X(sslobj, "_sslobj")                          \
-    X(text_encoding, "text_encoding")             \
-    X(text_io_wrapper, "TextIOWrapper")           \
-    X(timeout_occurred, "_timeout_occurred")      \
-    X(w, "w")                                     \
-    X(wb, "wb")                                   \
-    X(write, "write")                             \
-    X(writing, "_writing")                        \
-    X(module_csocket, "_socket")                  \
-    X(module_socket, "socket")                    \
-    X(error, "error")                             \
-    X(python2_socket, "_socketobject")            \
-    X(timeout, "timeout")                         \
+#define STATE_NAMES(X)                              \
+    X(annotations, "__annotations__")               \
+    X(arg_buffering, "buffering")                   \
+    X(arg_encoding, "encoding")                     \
+    X(arg_errors, "errors")                         \
+    X(arg_newline, "newline")                       \
+    X(arg_self, "self")                             \
+    X(args, "args")                                 \
+    X(b, "b")                                       \
+    X(buffered_reader, "BufferedReader")            \
+    X(buffered_rw_pair, "BufferedRWPair")           \
+    X(buffered_writer, "BufferedWriter")            \
+    X(check_closed, "_checkClosed")                 \
+    X(check_readable, "_checkReadable")             \
+    X(check_writable, "_checkWritable")             \
+    X(close, "close")                               \
+    X(closed, "closed")                             \
+    X(closed_, "_closed")                           \
+    X(decref_socketios, "_decref_socketios")        \
+    X(default_buffer_size, "DEFAULT_BUFFER_SIZE")   \
+    X(errno_, "errno")                              \
+    X(fileno, "fileno")                             \
+    X(finalizing, "_finalizing")                    \
+    X(flush, "flush")                               \
+    X(gettimeout, "gettimeout")                     \
+    X(io, "io")                                     \
+    X(io_refs, "_io_refs")                          \
+    X(makefile_refs, "_makefile_refs")              \
+    X(mode, "mode")                                 \
+    X(mode_, "_mode")                               \
+    X(r, "r")                                       \
+    X(rb, "rb")                                     \
+    X(read, "read")                                 \
+    X(readall, "readall")                           \
+    X(reading, "_reading")                          \
+    X(readinto, "readinto")                         \
+    X(recv_into, "recv_into")                       \
+    X(rw, "rw")                                     \
+    X(rwb, "rwb")                                   \
+    X(seek, "seek")                                 \
+    X(send, "send")                                 \
+    X(sendall, "sendall")                           \
+    X(sock, "_sock")                                \
+    X(sslobj, "_sslobj")                            \
+    X(suppress_ragged_eofs, "suppress_ragged_eofs") \
+    X(text_encoding, "text_encoding")               \
+    X(text_io_wrapper, "TextIOWrapper")             \
+    X(timeout_occurred, "_timeout_occurred")        \
+    X(w, "w")                                       \
+    X(wb, "wb")                                     \
+    X(write, "write")                               \
+    X(writing, "_writing")                          \
+    X(module_csocket, "_socket")                    \
+    X(module_socket, "socket")                      \
+    X(error, "error")                               \
+    X(eof, "SSL_ERROR_EOF")                         \
+    X(ssl_error, "SSLError")                        \
+    X(python2_socket, "_socketobject")              \
+    X(timeout, "timeout")                           \
     X(unsupported_operation, "UnsupportedOperation")
 
 /* Other objects, all owned: X(field).  Where the state is the process's, what is one interpreter's
    own is NULL, or only compared; interpreter_check needs nothing of the one it is from. */
-#define STATE_OBJECTS(X)                                                                     \
-    X(raw_read)         /* _io._RawIOBase.read, for arguments that are its to judge */       \
-    X(timeout_error)    /* socket.timeout, where the state is an interpreter's own */        \
-    X(text_encoding)    /* io.text_encoding, from 3.10 on */                                 \
-    X(buffered_reader)  /* _io.BufferedReader, */                                            \
-    X(buffered_writer)  /* _io.BufferedWriter, */                                            \
-    X(buffered_rw_pair) /* and _io.BufferedRWPair */                                         \
-    X(one)                                                                                   \
-    X(zero)                                                                                  \
-    X(would_block_errno) /* EAGAIN, as an int object */                                      \
-    X(interrupted_errno) /* EINTR */                                                         \
-    X(counts_refs)       /* _inspect.counts_refs, where the state is an interpreter's own */ \
-    X(interpreter_check) /* a function of Python that does nothing: see gil.h */             \
-    X(socketio_type)     /* our SocketIO */                                                  \
-    X(callable_type)     /* the type of backport_makefile */                                 \
-    X(backport_makefile)                                                                     \
-    X(tls_functions)      /* what _tls.known_functions() told */                             \
-    X(socket_decref)      /* socket.socket._decref_socketios; only compared */               \
-    X(socket_decref_code) /* its code, if that counts as reference.c does; else NULL */
+#define STATE_OBJECTS(X)                                                                       \
+    X(raw_read)         /* _io._RawIOBase.read, for arguments that are its to judge */         \
+    X(timeout_error)    /* socket.timeout, where the state is an interpreter's own */          \
+    X(text_encoding)    /* io.text_encoding, from 3.10 on */                                   \
+    X(buffered_reader)  /* _io.BufferedReader, */                                              \
+    X(buffered_writer)  /* _io.BufferedWriter, */                                              \
+    X(buffered_rw_pair) /* and _io.BufferedRWPair */                                           \
+    X(one)                                                                                     \
+    X(zero)                                                                                    \
+    X(would_block_errno) /* EAGAIN, as an int object */                                        \
+    X(interrupted_errno) /* EINTR */                                                           \
+    X(counts_refs)       /* _inspect.counts_refs, where the state is an interpreter's own */   \
+    X(interpreter_check) /* a function of Python that does nothing: see gil.h */               \
+    X(socketio_type)     /* our SocketIO */                                                    \
+    X(callable_type)     /* the type of backport_makefile */                                   \
+    X(backport_makefile)                                                                       \
+    X(tls_known_functions) /* _tls.known_functions, where the state is an interpreter's own */ \
+    X(tls_functions)       /* what that told of ssl.SSLSocket */                               \
+    X(socket_decref)       /* socket.socket._decref_socketios; only compared */                \
+    X(socket_decref_code)  /* its code, if that counts as reference.c does; else NULL */
 
 typedef struct {
 #define FIELD(name, spelling) PyObject *str_##name;
@@ -96,6 +101,7 @@ typedef struct {
     csocket_knowledge csocket;
     uint64_t socketio_version;    /* of socketio_type as it was made */
     uint64_t tls_version;         /* of ssl.SSLSocket with tls_functions; 0: not seen yet */
+    uint64_t tls_version_below;   /* of socket.socket then */
     uint64_t tls_refused;         /* of the class that was looked at last and not known */
     Py_ssize_t chunk_nbytes;      /* what the interpreter's readall() asks for at once */
     int reports_finalizer_errors; /* through sys.unraisablehook */

@@ -127,6 +127,7 @@ import sys, types, _socket
 own = types.ModuleType("_socket")
 vars(own).update(vars(_socket), socket=type("socket", (_socket.socket,), {}))
 import backports.makefile._check  # all that is imported before
+import backports.makefile._tls
 sys.modules["_socket"] = own
 try:
     import backports.makefile._makefile

@@ -14,13 +14,14 @@ import signal
 import socket
 import ssl
 import sys
+import types
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import harness
 from conftest import INTERPRETER, OURS, get_name
-from running import HANGING, Worker, get_examples
+from running import HANGING, Worker, get_examples, run_script
 
 TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
 CONTEXTS = []
@@ -203,8 +204,6 @@ def test_what_is_changed_in_the_class_is_honoured(impl, patch, name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_changed_before_the_first_stream_is_honoured(impl, name):
     """In a fresh interpreter, in which nobody has looked at ssl.SSLSocket yet."""
-    from running import run_script
-
     script = """
 import test_tls
 
@@ -306,6 +305,27 @@ def test_look_ups_that_the_class_answers_are_as_many(impl, name, make):
         assert run(impl) == run(other)
 
 
+def test_look_ups_that_the_base_answers_are_as_many(impl):
+    def run(implementation):
+        log = []
+        with connected() as (ours, peer):
+            raw = implementation.makefile(ours, "rwb", buffering=0)
+            told = [use(raw, peer)]
+            own = ours._sslobj, peer._sslobj
+            objects = dict(zip((ours, peer), own))
+            del ours._sslobj, peer._sslobj
+            socket.socket._sslobj = property(lambda self: log.append("get") or objects[self])
+            try:
+                told.append(use(raw, peer))
+            finally:
+                del socket.socket._sslobj
+                ours._sslobj, peer._sslobj = own
+        return told, log
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
+
+
 def test_a_proxy_that_answers_with_the_methods_of_a_tls_socket_is_served(impl):
     class Proxy(object):
         _makefile_refs = 0
@@ -357,6 +377,13 @@ if sys.version_info >= (3, 10):  # before, the interpreter's own fails on it: se
     ERRORS.append(ssl.SSLError())
 
 
+class Counted(bytearray):
+    """Up to 3.10 the length decides."""
+
+    def __len__(self):
+        return 2
+
+
 BUFFERS = [
     lambda: bytearray(5),
     lambda: bytearray(),
@@ -366,6 +393,8 @@ BUFFERS = [
     lambda: memoryview(bytearray(6)).cast("B", (2, 3)),
     lambda: memoryview(bytearray()),
     lambda: array.array("H", [1, 2]),
+    lambda: array.array("B", [1, 2]),
+    lambda: Counted(b"12345"),
     lambda: memoryview(b"read only"),
     lambda: None,
 ]
@@ -385,49 +414,288 @@ def test_size_that_is_asked_for_is_the_interpreters(impl, make):
         assert run(impl) == run(other)
 
 
-def test_known_functions_are_asked_for_once(impl, monkeypatch):
-    _tls = pytest.importorskip("backports.makefile._tls")
-    asked = []
-    own = _tls.known_functions
-    monkeypatch.setattr(_tls, "known_functions", lambda cls: asked.append(cls) or own(cls))
+@pytest.fixture
+def look(monkeypatch):
+    """A function that has another one look at the class, in the place of _tls.known_functions.
 
+    C has kept that function, so its code is replaced.  The other one gets it, and a list.
+    """
+    _tls = pytest.importorskip("backports.makefile._tls")
+    known = _tls.known_functions
+    own = type(known)(known.__code__, known.__globals__)
+    asked = []
+
+    def replace(other):
+        monkeypatch.setattr(_tls, "_test_look", lambda cls: other(cls, own, asked), raising=False)
+        monkeypatch.setattr(known, "__code__", looking.__code__)
+        harness.change_tls_class()  # so that the class is looked at anew
+        return asked
+
+    yield replace
+    monkeypatch.undo()
+    harness.change_tls_class()
+
+
+def looking(cls):
+    return _test_look(cls)  # noqa: F821
+
+
+def test_class_is_looked_at_once(impl, look, closing):
     class Sub(ssl.SSLSocket):
         pass
 
-    class OtherSub(ssl.SSLSocket):
-        pass
+    def receive(self, buffer):
+        return socket.socket.recv_into(self, buffer)
 
-    for cls in Sub, OtherSub, ssl.SSLSocket:
-        with connected(cls) as (ours, peer):
-            raw = impl.makefile(ours, "rwb", buffering=0)
+    LooksLike = type("SSLSocket", (socket.socket,), {"recv_into": receive})
+    Tunnel = type("Tunnel", (socket.socket,), {"recv_into": receive})
+    SameName = type("SSLSocket", (ssl.SSLSocket,), {})
+    strangers = []
+    for cls in LooksLike, Tunnel:
+        ours, peer = map(closing, harness.unix_pair())
+        other = closing(cls(ours.family, ours.type, 0, ours.detach()))
+        strangers.append((impl.makefile(other, "rb", buffering=0), peer))
+    asked = look(lambda cls, own, asked: asked.append(cls) or own(cls))
+    for cls in ssl.SSLSocket, Sub, SameName, ssl.SSLSocket, SameName:
+        with connected(cls) as pair:
+            raw = impl.makefile(pair[0], "rwb", buffering=0)
             for _ in range(3):
-                use(raw, peer)
-    assert asked in ([], [ssl.SSLSocket])
+                use(raw, pair[1])
+                for stranger, peer in strangers:
+                    peer.sendall(b"data")
+                    assert stranger.read(100) == b"data"
+    assert asked in ([], [ssl.SSLSocket, LooksLike])
 
 
-def test_exception_while_the_class_is_looked_at_comes_out(impl, monkeypatch):
-    _tls = pytest.importorskip("backports.makefile._tls")
-    asked = []
-
-    def interrupted(cls):
+def test_exception_while_the_class_is_looked_at_comes_out(impl, look):
+    def interrupt(cls, own, asked):
         asked.append(cls)
-        raise KeyboardInterrupt  # as a signal's handler does
+        if len(asked) == 1:
+            raise KeyboardInterrupt  # as a signal's handler does
+        return own(cls)
 
-    monkeypatch.setattr(_tls, "known_functions", interrupted)
     with connected() as (ours, peer):
+        asked = look(interrupt)
         raw = impl.makefile(ours, "rwb", buffering=0)
-        ssl.SSLSocket.read = ssl.SSLSocket.read  # it has to be looked at anew
         peer.sendall(b"data")
         try:
-            assert raw.read(4) == b"data"
+            assert raw.read(4) == b"data" and not asked
         except KeyboardInterrupt:
-            assert asked
-        else:
-            assert not asked
-        monkeypatch.undo()
+            assert asked and raw.read(4) == b"data"
+
+
+def test_class_that_changes_while_it_is_looked_at_is_not_known(impl, look):
+    log = []
+
+    def change(cls, own, asked):
+        known = own(cls)
+        if not asked:
+            asked.append(cls)
+            make_property = property(lambda self: log.append("get") or vars(self)["_sslobj"])
+            ssl.SSLSocket._sslobj = make_property
+        return known
+
+    with connected() as (ours, peer):
+        asked = look(change)
+        raw = impl.makefile(ours, "rb", buffering=0)
+        peer.sendall(b"data")
+        assert (raw.read(1), raw.read(1)) == (b"d", b"a")
         if asked:
-            assert raw.read(4) == b"data"
-    ssl.SSLSocket.read = ssl.SSLSocket.read
+            del ssl.SSLSocket._sslobj
+    assert log == ["get"] * 6 * len(asked)
+
+
+SAME_NAMES = """
+import ssl, test_tls
+
+source = '''
+class SSLSocket(object):
+    def send(self, data, flags=0):
+        self._checkClosed()
+        if self._sslobj is not None:
+            if flags != 0:
+                raise ValueError(self.__class__)
+            return self._sslobj.write(data[:2])
+        return super().send(data, flags)
+'''
+space = {}
+exec(compile(source, "patch.py", "exec"), vars(ssl), space)
+send = space["SSLSocket"].send
+assert send.__code__.co_names == ssl.SSLSocket.send.__code__.co_names
+with test_tls.connected() as (ours, peer):
+    ssl.SSLSocket.send = send
+    own, ours._sslobj = ours._sslobj, test_tls.Scripted()
+    assert makefile(ours, "wb", buffering=0).write(b"hello") == 2
+    ours._sslobj = own
+"""
+
+
+def test_function_that_only_looks_like_the_known_one_is_called(impl):
+    run_script(SAME_NAMES, impl)
+
+
+CHANGED_OFTEN = """
+import ssl, test_tls
+
+for number in range(5000):
+    ssl.SSLSocket.changes = number
+    hasattr(ssl.SSLSocket, "other")
+log = []
+with test_tls.connected() as (ours, peer):
+    raw = makefile(ours, "rwb", buffering=0)
+    test_tls.use(raw, peer)
+    with test_tls.patched(test_tls.patch_class, log, "read"):
+        test_tls.use(raw, peer)
+assert log
+"""
+
+
+def test_class_that_was_changed_very_often_is_honoured(impl):
+    """From 3.12 on it has no version then."""
+    run_script(CHANGED_OFTEN, impl)
+
+
+def scripted(implementation, change, *calls):
+    """What these calls of an unbuffered stream come to where a script stands for the object."""
+    with connected() as (ours, peer):
+        own, ours._sslobj = ours._sslobj, Scripted()
+        raw = implementation.makefile(ours, "rwb", buffering=0)
+        undo = change(ours)
+        try:
+            told = [tell(call, raw) for call in calls], ours._sslobj.asked
+        finally:
+            undo()
+        ours._sslobj = own
+    return told
+
+
+def read_3(raw):
+    return raw.read(3)
+
+
+def get_timed_out(raw):
+    return raw._timeout_occurred
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: socket.timeout("slow"),
+        lambda: ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), "want"),
+        lambda: ssl.SSLEOFError(int(ssl.SSL_ERROR_EOF), "end"),
+    ],
+    ids=["timeout", "want", "end"],
+)
+@pytest.mark.parametrize("there", [None, object()], ids=["none", "another"])
+def test_errors_are_judged_where_the_module_ssl_is_not_there(impl, make, there):
+    own_ssl = ssl
+
+    def change(sock):
+        sock._sslobj.error = make()
+        sys.modules["ssl"] = there
+        return lambda: sys.modules.update(ssl=own_ssl)
+
+    for other in INTERPRETER:
+        calls = read_3, get_timed_out, read_3
+        assert scripted(impl, change, *calls) == scripted(other, change, *calls)
+
+
+class Liar(OSError):
+    """Says that it is an SSLError, which `except` does not believe."""
+
+    __class__ = property(lambda self: ssl.SSLError)
+
+
+class Wide(type):
+    def __instancecheck__(cls, instance):
+        return True
+
+
+Other = Wide("Other", (Exception,), {})
+
+
+@pytest.mark.parametrize("rebound", [False, True])
+def test_error_is_judged_as_except_does(impl, rebound):
+    own_error = ssl.SSLError
+
+    def change(sock):
+        sock._sslobj.error = Liar(8, "lie")
+        if rebound:
+            ssl.SSLError = Other
+        return lambda: setattr(ssl, "SSLError", own_error)
+
+    for other in INTERPRETER:
+        assert scripted(impl, change, read_3) == scripted(other, change, read_3)
+
+
+class Key(str):
+    """A key of an object's dict that cannot be compared the first time."""
+
+    __hash__ = str.__hash__
+    asked = False
+
+    def __eq__(self, other):
+        if not self.asked:
+            self.asked = True
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.parametrize("name", ["read", "_checkClosed", "recv_into"])
+def test_exception_of_a_key_in_the_dict_of_the_socket_comes_out(any_impl, name):
+    with connected() as (ours, peer):
+        raw = any_impl.makefile(ours, "rwb", buffering=0)
+        peer.sendall(b"data")
+        own = dict(vars(ours))
+        vars(ours)[Key(name)] = None
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                raw.read(4)
+        finally:
+            vars(ours).clear()
+            vars(ours).update(own)
+
+
+def test_exception_of_a_look_up_in_a_base_class_comes_out(any_impl):
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    with connected() as (ours, peer):
+        raw = any_impl.makefile(ours, "rwb", buffering=0)
+        use(raw, peer)
+        peer.sendall(b"data")
+        socket.socket._sslobj = property(interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                raw.read(4)
+        finally:
+            del socket.socket._sslobj
+
+
+def test_object_that_leads_to_the_stream_itself_ends_the_recursion(any_impl):
+    with connected() as (ours, peer):
+        raw = any_impl.makefile(ours, "rwb", buffering=0)
+        own, ours._sslobj = ours._sslobj, raw
+        with pytest.raises(RecursionError):
+            raw.write(b"x")
+        ours._sslobj = own
+
+
+@pytest.mark.parametrize("what", [object(), 5, int], ids=["object", "int", "class"])
+@pytest.mark.parametrize("name", ["send", "recv_into"])
+def test_methods_bound_to_something_else_do_what_they_do(impl, name, what):
+    class Fake(object):
+        _io_refs = 0
+
+    fake = Fake()
+    setattr(fake, name, types.MethodType(getattr(ssl.SSLSocket, name), what))
+
+    def run(implementation):
+        raw = implementation.SocketIO(fake, "rw")
+        return tell(raw.write, b"data") if name == "send" else tell(raw.read, 3)
+
+    for other in INTERPRETER:
+        assert run(impl) == run(other)
 
 
 @pytest.mark.parametrize("suppress", [True, False, None], ids=str)
@@ -459,9 +727,6 @@ def test_errors_of_the_tls_object_are_those_of_the_interpreters_stream(impl, err
 
 
 def test_error_while_an_error_is_judged_has_that_as_its_context(any_impl):
-    class Odd(ssl.SSLSocket):
-        pass
-
     class OddSwitch(object):
         def __bool__(self):
             raise ZeroDivisionError

@@ -18,12 +18,13 @@ NAMES = {
 
 
 def known_functions(cls):
-    """Of each function of NAMES itself, its code and its defaults, and `is_ragged_end`; or None
-    unless *cls* is ssl.SSLSocket as it came.
+    """Of each function of NAMES itself, its code and its defaults; None unless *cls* is
+    ssl.SSLSocket as it came.
     """
     ssl = sys.modules.get("ssl")
     if cls is not getattr(ssl, "SSLSocket", None) or hasattr(cls, "_sslobj"):
         return None
+    source = getattr(ssl.SSLContext.wrap_socket, "__code__", None)
     known = []
     for name, used in NAMES.items():
         function = vars(cls).get(name)
@@ -31,19 +32,9 @@ def known_functions(cls):
             type(function) is not type(known_functions)
             or function.__globals__ is not vars(ssl)
             or function.__qualname__ != "SSLSocket." + name
+            or function.__code__.co_filename != getattr(source, "co_filename", None)
             or " ".join(function.__code__.co_names) not in used
         ):
             return None
         known += [function, function.__code__, function.__defaults__]
-    return tuple(known) + (is_ragged_end,)
-
-
-def is_ragged_end(sock, error):
-    """Whether ssl.SSLSocket.read() makes an end of the stream of this error."""
-    import ssl
-
-    return bool(
-        isinstance(error, ssl.SSLError)
-        and error.args[0] == ssl.SSL_ERROR_EOF
-        and sock.suppress_ragged_eofs
-    )
+    return tuple(known)

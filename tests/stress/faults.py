@@ -203,7 +203,7 @@ class OverTls(Scenario):
         self.raw = self.impl.makefile(self.tls, "rwb", 0)
 
     def prepare(self):
-        ssl.SSLSocket.read = ssl.SSLSocket.read
+        harness.change_tls_class()
         self.tls._sslobj.error = None
 
     def operate(self):
@@ -515,6 +515,7 @@ class Import(Scenario):
         self.module = None
         self.impl = harness.Implementation("c", None, None)
         import backports.makefile._check  # here: to compile Python code is the interpreter's work
+        import backports.makefile._tls
         self.name = "backports.makefile._makefile"
         folder = backports.makefile.__path__[0]
         if harness.PY2:

@@ -112,6 +112,13 @@ class TlsObject(object):
         return len(data)
 
 
+def change_tls_class():
+    """What C has found in ssl.SSLSocket has to be looked at anew."""
+    import ssl
+
+    ssl.SSLSocket.changed = object()
+
+
 def make_ragged_end():
     import ssl
 

@@ -91,9 +91,11 @@ class Environment(object):
             except EnvironmentError:
                 pass
         self.full_raw = impl.makefile(self.filled, "wb", 0)
+        self.tls_object = None
         if harness.HAVE_TLS:
             self.tls = [harness.make_tls_socket(sock) for sock in harness.unix_pair()]
             self.tls[1]._sslobj.error = harness.make_ragged_end
+            self.tls_object = self.tls[0]._sslobj
             self.over_tls, self.after_tls = [impl.makefile(tls, "rwb", 0) for tls in self.tls]
 
     def feed(self, data=b"line 1\nline 2\n"):
@@ -144,12 +146,13 @@ if harness.HAVE_TLS:
 
     def relearn(env):
         """The class has changed, so that it has to be looked at anew."""
-        ssl.SSLSocket.read = ssl.SSLSocket.read
+        harness.change_tls_class()
         env.over_tls.readinto(env.buffer)
 
     def refuse(env):
         """The class has a function that is not known."""
-        own, ssl.SSLSocket.read = ssl.SSLSocket.read, lambda self, *args: own(self, *args)
+        own = ssl.SSLSocket.read
+        ssl.SSLSocket.read = lambda self, *args: own(self, *args)
         try:
             env.over_tls.readinto(env.buffer)
         finally:
@@ -394,6 +397,7 @@ def find_growth(function, env, rounds, attempts=5, memory=False):
     """What grows with the rounds in each attempt: {what: by how much in the last}, or empty."""
     # 2.7 and the older 3.x count references to these, too; what is immortal simply does not change.
     sentinels = [None, True, False, 0, b"", env.ours, env.fake, env.buffer, env.impl.SocketIO,
+                 env.tls_object,
                  socket.timeout, io.BufferedReader]
     for _ in range(3):
         function(env)
