@@ -213,7 +213,8 @@ class OverTls(Scenario):
         assert self.raw.read(5) == b""
 
 
-if harness.HAVE_TLS:
+# A debug build asserts where the loop that runs Python code, here TlsObject's, loses a MemoryError.
+if harness.HAVE_TLS and not hasattr(sys, "gettotalrefcount"):
     register("TLS")(OverTls)
 
 
