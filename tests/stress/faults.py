@@ -274,8 +274,7 @@ class Record(object):
         return 4
 
 
-# Before 3.8 ssl.SSLSocket is made otherwise.
-if sys.version_info >= (3, 8):
+if harness.HAVE_TLS:
 
     @register("read raw: TLS")
     class ReadTLS(WithRaw):
@@ -283,9 +282,7 @@ if sys.version_info >= (3, 8):
 
         def set_up(self):
             WithRaw.set_up(self)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            self.tls = context.wrap_socket(harness.unix_pair()[0], do_handshake_on_connect=False)
+            self.tls = harness.make_tls_socket(harness.unix_pair()[0])
             self.tls._sslobj = Record()
             self.stream = self.impl.makefile(self.tls, "rb", 0)
 
