@@ -364,14 +364,18 @@ def test_line_read_from_what_is_ready_when_signal_comes_ends_with_what_the_handl
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("buffering", [0, -1])
 def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(
-    impl, pair, buffering, coming, signum
+    impl, buffering, coming, signum, closing
 ):
-    # The interpreter's own may look at signals, begin to wait, and not see the one that came in
-    # between.
-    ours, peer = pair
+    # Ours, as the interpreter's own, may look at signals, begin to wait, and not see one that came
+    # in between; on a busy machine even twice.
+    assert any(write_until_signal(impl, buffering, coming(signum), closing) for _ in range(3))
+
+
+def write_until_signal(implementation, buffering, interrupt, closing):
+    """Is a signal handled that comes while a write sends, to a peer that reads no more then?"""
+    ours, peer = map(closing, harness.unix_pair())
     ours.settimeout(60)
-    stream = impl.makefile(ours, "wb", buffering)
-    interrupt = coming(signum)
+    stream = implementation.makefile(ours, "wb", buffering)
     data = b"x" * (1 << 28)
 
     def receive():
@@ -391,11 +395,11 @@ def test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest(
         interrupt.start()
         while True:  # the signal may come after the last bytes
             stream.write(data)
-    assert worker.result()
     try:
         stream.close()
     except EnvironmentError as error:
         assert error.errno in (errno.EPIPE, errno.ECONNRESET)
+    return worker.result()
 
 
 # -- the short form of the stress program
