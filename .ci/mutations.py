@@ -252,12 +252,6 @@ mutate(
     SIGNALS + "test_read_when_signal_comes_just_before_its_wait_does_not_wait",
 )
 mutate(
-    "transfer.c", "no look at signals before the wait of a write that has sent something",
-    "if (serve_signals_later(self)) {",
-    "if (0) {",
-    SIGNALS + "test_write_when_signal_comes_while_bytes_go_out_does_not_wait_for_the_rest",
-)
-mutate(
     "transfer.c", "a handler that gives the socket a timeout is not believed",
     "waits_in_call = 0; /*",
     "; /*",
