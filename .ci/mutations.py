@@ -1102,8 +1102,8 @@ mutate(
 )
 mutate(
     "tls.c", "an error of any class is judged",
-    "if (raised_matches(ssl_error)) {",
-    "if (1) {",
+    "if (ssl_error != NULL && raised_matches(ssl_error)) {",
+    "if (ssl_error != NULL) {",
     TLS + "test_errors_of_the_tls_object_are_those_of_the_interpreters_stream",
 )
 mutate(

@@ -153,14 +153,10 @@ handle_error(const makefile_state *state, PyObject *tls)
 
     raised_take(&raised);
     ssl_error = PyDict_GetItemWithError(names, state->str_ssl_error);
-    if (ssl_error == NULL) {
-        raised_restore_as_context(&raised);
-        return NULL;
-    }
-    raised_restore(&raised);
+    raised_restore_as_context(&raised);
     Py_INCREF(names);
-    Py_INCREF(ssl_error);
-    if (raised_matches(ssl_error)) {
+    Py_XINCREF(ssl_error);
+    if (ssl_error != NULL && raised_matches(ssl_error)) {
         raised_take(&raised);
         raised_normalize(&raised);
         is_end = is_ragged_end(state, tls, raised.value, names);
@@ -171,7 +167,7 @@ handle_error(const makefile_state *state, PyObject *tls)
             raised_restore_as_context(&raised);
         }
     }
-    Py_DECREF(ssl_error);
+    Py_XDECREF(ssl_error);
     Py_DECREF(names);
     return is_end > 0 ? Py_NewRef(state->zero) : NULL;
 }
