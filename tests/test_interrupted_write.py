@@ -1,6 +1,7 @@
 """A signal handler that raises in the middle of a raw write, whose caller wants the count."""
 
 import signal
+import sys
 import time
 
 import pytest
@@ -98,6 +99,9 @@ def test_count_of_an_interrupted_write_in_a_function_is_returned_to_its_caller(
 
 
 @pytest.mark.skipif(harness.PY2, reason="2.7's atexit is Python code")
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 8), reason="3.8 takes no pending call at exit, and prints that"
+)
 def test_handler_that_raises_in_a_write_that_no_python_code_called_is_told_to_the_next(
     c_impl, run_script
 ):
