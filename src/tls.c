@@ -218,7 +218,7 @@ tls_transfer(makefile_state *state, PyObject *method, PyObject *argument, operat
              PyObject **result)
 {
     Py_ssize_t nbytes = 1;
-    PyObject *sslobj;
+    PyObject *sslobj = NULL;
 
     *result = NULL;
     if (!PyMethod_Check(method) ||

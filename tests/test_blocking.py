@@ -1126,6 +1126,7 @@ class TestLock(object):
         with pytest.raises(socket.timeout):
             implementation.makefile(unix_pair[0], "rb", 0).read(1)
 
+    @pytest.mark.direct_path
     def test_large_ready_reads_keep_the_gil(self, c_impl, unix_pair, waiting_thread):
         buf = bytearray(1 << 23)
         pairs = self.connect_many()
