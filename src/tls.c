@@ -60,7 +60,7 @@ learn_class(makefile_state *state, PyTypeObject *type)
     uint64_t version = class_version_of(type), below = version_below(type);
     PyObject *functions;
 
-    if (version == 0 || below == 0) { /* it was changed too often */
+    if (version == 0 || below == 0) { /* changed too often, or a subclass */
         return TLS_UNKNOWN;
     }
     functions = PyObject_CallOneArg(state->tls_known_functions, (PyObject *)type);
@@ -217,12 +217,11 @@ int
 tls_transfer(makefile_state *state, PyObject *method, PyObject *argument, operation kind,
              PyObject **result)
 {
-    Py_ssize_t nbytes = 1;
+    Py_ssize_t nbytes = 0;
     PyObject *sslobj = NULL;
 
     *result = NULL;
-    if (!PyMethod_Check(method) ||
-        (kind == OPERATION_READ && (nbytes = argument_nbytes(argument)) == 0)) {
+    if (!PyMethod_Check(method)) {
         return 0;
     }
     switch (find_sslobj(state, method, kind, &sslobj)) {
@@ -232,6 +231,10 @@ tls_transfer(makefile_state *state, PyObject *method, PyObject *argument, operat
             return 1;
         case TLS_KNOWN:
             break;
+    }
+    if (kind == OPERATION_READ && (nbytes = argument_nbytes(argument)) == 0) {
+        Py_DECREF(sslobj);
+        return 0;
     }
     COUNT_PATH(tls);
     if (Py_EnterRecursiveCall(" in a TLS socket") == 0) { /* 3.13's own count comes too late */

@@ -161,6 +161,18 @@ begin_wait(transfer *self)
     return AWAIT_READY;
 }
 
+/* What poll() is asked for.  The descriptor is -1 once the socket is closed. */
+static inline struct pollfd
+wanted_event(const transfer *self)
+{
+    struct pollfd wanted;
+
+    wanted.fd = csocket_descriptor(&self->state->csocket, self->csocket);
+    wanted.events = self->direction == DIRECTION_RECV ? POLLIN : POLLOUT;
+    wanted.revents = 0;
+    return wanted;
+}
+
 /* Waits in poll() for the descriptor, until the deadline at the latest. */
 static await_outcome
 poll_descriptor(const transfer *self, long long remaining_ns, int resuming)
@@ -172,10 +184,8 @@ poll_descriptor(const transfer *self, long long remaining_ns, int resuming)
     if (remaining_ns > 1000000 * NS_PER_MS) {
         remaining_ns = 1000000 * NS_PER_MS; /* poll counts in an int; the caller comes back */
     }
-    pollfd.events = self->direction == DIRECTION_RECV ? POLLIN : POLLOUT;
-    pollfd.revents = 0;
     thread = gil_release();
-    pollfd.fd = csocket_descriptor(&self->state->csocket, self->csocket);
+    pollfd = wanted_event(self);
     if (pollfd.fd >= 0) { /* else it was closed: the attempt says so */
         n = poll(&pollfd, 1, (int)((remaining_ns + NS_PER_MS - 1) / NS_PER_MS));
         error = errno;
@@ -200,13 +210,10 @@ static int
 await_for_a_moment(const transfer *self)
 {
     const struct timespec moment = {0, MOMENT_NS};
-    struct pollfd pollfd;
+    struct pollfd pollfd = wanted_event(self);
     int n;
 
     COUNT_PATH(moment);
-    pollfd.fd = csocket_descriptor(&self->state->csocket, self->csocket);
-    pollfd.events = POLLIN;
-    pollfd.revents = 0;
     n = ppoll(&pollfd, 1, &moment, NULL);
     gil_moment_ended(n > 0);
     return n != 0; /* a signal too: the wait after the attempt runs its handlers */
