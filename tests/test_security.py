@@ -20,7 +20,6 @@ import harness
 from conftest import INTERPRETER, OURS
 
 PY2 = harness.PY2
-TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
 SECRET = b"attack at dawn, attack at dawn"
 KINDS = [("rwb", 0), ("rwb", -1), ("rw", -1)]
 
@@ -81,15 +80,6 @@ def relay(closing):
     return closing(Relay())
 
 
-def make_contexts():
-    server = ssl.SSLContext(ssl.PROTOCOL_SSLv23 if PY2 else ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(os.path.join(TLS, "cert.pem"), os.path.join(TLS, "key.pem"))
-    client = ssl.SSLContext(ssl.PROTOCOL_SSLv23 if PY2 else ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_mode = ssl.CERT_NONE
-    return server, client
-
-
 def serve(relay, context, nbytes):
     """The server: receive so many bytes, and send them back in capitals.
 
@@ -123,7 +113,7 @@ def assert_secret(relay):
 def test_tls_stream_after_the_handshake_leaves_no_plaintext_on_the_wire(
     any_impl, relay, kind, closing
 ):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
     worker = harness.Worker(serve, relay, server, len(SECRET))
     tls = closing(client.wrap_socket(relay.client))
     stream = any_impl.makefile(tls, *kind)
@@ -136,7 +126,7 @@ def test_tls_stream_after_the_handshake_leaves_no_plaintext_on_the_wire(
 def test_tls_stream_made_before_the_handshake_leaves_no_plaintext_on_the_wire(
     any_impl, relay, kind, closing
 ):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
     worker = harness.Worker(serve, relay, server, len(SECRET))
     tls = closing(client.wrap_socket(relay.client, do_handshake_on_connect=False))
     stream = any_impl.makefile(tls, *kind)
@@ -149,7 +139,7 @@ def test_tls_stream_made_before_the_handshake_leaves_no_plaintext_on_the_wire(
 def test_tls_stream_used_during_the_handshake_leaves_no_plaintext_on_the_wire(
     any_impl, relay, closing
 ):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
     tls = closing(client.wrap_socket(relay.client, do_handshake_on_connect=False))
     tls.setblocking(False)
     raw = any_impl.makefile(tls, "rwb", 0)
@@ -179,7 +169,7 @@ def test_tls_stream_used_during_the_handshake_leaves_no_plaintext_on_the_wire(
 def test_tls_stream_with_a_timeout_that_passes_leaves_no_plaintext_on_the_wire(
     any_impl, relay, closing
 ):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
     worker = harness.Worker(serve, relay, server, 2 * len(SECRET))
     tls = closing(client.wrap_socket(relay.client))
     tls.settimeout(0.01)
@@ -199,7 +189,7 @@ def test_tls_stream_with_a_timeout_that_passes_leaves_no_plaintext_on_the_wire(
 def test_plain_stream_after_its_socket_was_wrapped_neither_reads_nor_writes(
     any_impl, relay, buffering, closing
 ):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
     plain = any_impl.makefile(relay.client, "rwb", buffering)
     worker = harness.Worker(serve, relay, server, len(SECRET))
     tls = closing(client.wrap_socket(relay.client))
@@ -225,7 +215,7 @@ def test_plain_stream_after_its_socket_was_wrapped_neither_reads_nor_writes(
 
 
 def test_tls_stream_after_unwrap_does_what_the_socket_itself_does(any_impl, relay, closing):
-    server, client = make_contexts()
+    server, client = harness.make_tls_contexts()
 
     def serve_and_unwrap():
         tls = server.wrap_socket(relay.server, server_side=True)

@@ -9,7 +9,6 @@ import array
 import contextlib
 import errno
 import functools
-import os
 import signal
 import socket
 import ssl
@@ -23,28 +22,14 @@ import harness
 from conftest import INTERPRETER, OURS, get_name
 from running import HANGING, Worker, get_examples, run_script
 
-TLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls")
-CONTEXTS = []
-
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 8) or harness.PYPY, reason="there SSLSocket is made otherwise"
 )
 
 
-def get_contexts():
-    if not CONTEXTS:
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(os.path.join(TLS, "cert.pem"), os.path.join(TLS, "key.pem"))
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname = False
-        client.verify_mode = ssl.CERT_NONE
-        CONTEXTS.extend([server, client])
-    return CONTEXTS
-
-
 def connect(cls=ssl.SSLSocket, **options):
     """(client, server), of which the client is made by *cls*; the handshake is done."""
-    server_context, client_context = get_contexts()
+    server_context, client_context = harness.make_tls_contexts()
     ours, peer = socket.socketpair()
     for sock in ours, peer:
         sock.settimeout(HANGING)

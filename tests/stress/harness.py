@@ -125,13 +125,22 @@ def make_ragged_end():
     return ssl.SSLEOFError(int(ssl.SSL_ERROR_EOF), "ragged")
 
 
-def make_tls_socket(sock):
-    """An ssl.SSLSocket over a connected socket, with a TlsObject in it."""
+def make_tls_contexts():
+    """(the server's, the client's), which believes any server."""
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    tls = context.wrap_socket(sock, do_handshake_on_connect=False)
+    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tls")
+    server = ssl.SSLContext(ssl.PROTOCOL_SSLv23 if PY2 else ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    client = ssl.SSLContext(ssl.PROTOCOL_SSLv23 if PY2 else ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    return server, client
+
+
+def make_tls_socket(sock):
+    """An ssl.SSLSocket over a connected socket, with a TlsObject in it."""
+    tls = make_tls_contexts()[1].wrap_socket(sock, do_handshake_on_connect=False)
     tls._sslobj = TlsObject()
     return tls
 
