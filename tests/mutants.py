@@ -31,8 +31,10 @@ MUTATIONS = collections.OrderedDict()
 
 # Each look-up of a method goes by get_method(), as on 2.7.
 LOOK_UP_READ = (
-    "get_method(self, sock, \"recv_into\") if PY2 else sock.recv_into\n            return",
-    "get_method(self, sock, \"recv_into\")\n            return",
+    "            if PY2:\n"
+    "                return self._receive(sock, get_method(self, sock, \"recv_into\"), b)\n"
+    "            recv_into = sock.recv_into\n",
+    "            recv_into = get_method(self, sock, \"recv_into\")\n",
 )
 LOOK_UP_SEND = (
     "get_method(self, sock, \"send\") if PY2 else sock.send\n",
@@ -58,9 +60,7 @@ MUTATIONS["counter restored late"] = [
     ),
 ]
 # What ends readinto() and read(), which is said in each.
-READINTO_END = (
-    "            return self._receive(sock, recv_into, b)\n        except socket.timeout:\n"
-)
+READINTO_END = "            return recv_into(b)\n        except socket.timeout:\n"
 READ_END = "                return bytes(buffer)\n        except socket.timeout:\n"
 POISON = "            self._timeout_occurred = True\n"
 WOULD_BLOCK = (

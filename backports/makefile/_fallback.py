@@ -405,6 +405,15 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
         del view
 
 
+def send_rest(csocket, b, stream, deadline, sent):
+    """`transfer_resume` with *b*, bytes or a memoryview, of which *sent* bytes were just taken."""
+    view = view_bytes(b)
+    try:
+        return transfer_resume(csocket, view, stream, deadline, get_time(), sent)
+    finally:
+        release(view)
+
+
 def send_waiting(csocket, b):
     """A send without a timeout: it waits in the system; a signal or an error cuts it short."""
     while True:
@@ -507,8 +516,13 @@ class SocketIO(io.RawIOBase):
                     return sock.recv_into(b)  # whoever's: by both paths this call
                 if Socket.recv_into is RECV_INTO and Socket.__getattribute__ is GETATTRIBUTE:
                     return RECV_INTO(sock, b, 0, MSG_DONTWAIT)
-            recv_into = get_method(self, sock, "recv_into") if PY2 else sock.recv_into
-            return self._receive(sock, recv_into, b)
+            if PY2:
+                return self._receive(sock, get_method(self, sock, "recv_into"), b)
+            recv_into = sock.recv_into
+            if self._rest is not None or type(recv_into) is C_METHOD and (
+                    not PYPY or recv_into.__func__ is RECV_INTO):  # there all methods are of a type
+                return self._receive(sock, recv_into, b)
+            return recv_into(b)
         except socket.timeout:
             self._timeout_occurred = True
             raise
@@ -610,14 +624,14 @@ class SocketIO(io.RawIOBase):
                 timeout = GETTIMEOUT(sock)
                 if timeout is None:
                     return sock.send(b)  # whoever's: by both paths this call
-                if ((type(b) is bytes or is_byte_view(b)) and Socket.send is SEND
+                kind = type(b)
+                if ((kind is bytes or kind is memoryview) and Socket.send is SEND
                         and Socket.__getattribute__ is GETATTRIBUTE):
                     began = get_time()
                     sent = SEND(sock, b, MSG_DONTWAIT)
-                    if sent == len(b):
+                    if sent == (len(b) if kind is bytes else b.nbytes):
                         return sent
-                    return transfer_resume(
-                        sock, memoryview(b), self, deadline_after(began, timeout), get_time(), sent)
+                    return send_rest(sock, b, self, deadline_after(began, timeout), sent)
             try:
                 send = get_method(self, sock, "send") if PY2 else sock.send
             except AttributeError:
@@ -627,7 +641,7 @@ class SocketIO(io.RawIOBase):
                 if sendall is ABSENT:
                     raise
             else:
-                if type(send) is C_METHOD:
+                if type(send) is C_METHOD and (not PYPY or send.__func__ is SEND):
                     csocket = find_csocket(send, "send")
                     if csocket is not None:
                         return transfer_send(csocket, b, self)
