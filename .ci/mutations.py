@@ -397,14 +397,14 @@ mutate(
 
 mutate(
     "signals.c", "any thread raises what was put by",
-    "deferred.thread != this_thread() || deferred.state != state",
-    "deferred.state != state",
+    "!is_deferred_here() || deferred.state != state",
+    "!LOAD(deferred.due) || deferred.state != state",
     DEFERRED + "test_exception_put_by_is_not_raised_in_another_thread",
 )
 mutate(
     "signals.c", "any interpreter raises what was put by",
-    "deferred.thread != this_thread() || deferred.state != state",
-    "deferred.thread != this_thread()",
+    "!is_deferred_here() || deferred.state != state",
+    "!is_deferred_here()",
     DEFERRED + "test_exception_put_by_is_not_raised_in_another_interpreter",
 )
 mutate(
@@ -432,6 +432,34 @@ mutate(
     "",
     "test_interrupted_write.py::test_count_of_an_interrupted_"
     "write_is_told_and_the_exception_follows",
+)
+
+mutate(
+    "signals.c", "a write over what was put by goes on",
+    "if (PyErr_CheckSignals() == 0) { return is_deferred_here(); }",
+    "if (PyErr_CheckSignals() == 0) { return 0; }",
+    DEFERRED + "test_exception_put_by_ends_the_write_of_another_stream_and_"
+    "comes_as_it_was_raised",
+)
+mutate(
+    "signals.c", "an asynchronous exception after progress is lost",
+    "(void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);",
+    "",
+    DEFERRED + "test_asynchronous_exception_ends_a_timed_write_to_a_slow_peer",
+)
+mutate(
+    "gil.c", "a write that waits for the rest looks at signals alone",
+    "if (let_interpreter_look(state) < 0) { signals_raise_asynchronously(); return 1; }",
+    "",
+    DEFERRED + "test_asynchronous_exception_ends_a_timed_write_to_a_slow_peer",
+    DEFERRED + "test_pending_call_is_made_while_a_timed_write_waits_for_a_slow_peer",
+)
+mutate(
+    "transfer.c", "the rest of a short write comes before what came meanwhile",
+    "gil_check_next(&self.history->operations); /* what came",
+    "/* what came",
+    DEFERRED + "test_asynchronous_exception_ends_a_timed_write_to_a_slow_peer",
+    DEFERRED + "test_asynchronous_exception_comes_before_the_error_of_the_next_write",
 )
 
 # ---- csocket.h, csocket.c: which methods are the interpreter's own

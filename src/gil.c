@@ -14,11 +14,21 @@ is_only_interpreter(void)
 #endif
 }
 
-int
-gil_check(makefile_state *state)
+static int
+let_interpreter_look(makefile_state *state)
 {
     PyObject *result;
 
+    FIELD_STORE(state->is_only_interpreter, is_only_interpreter());
+    EXPECT_INTERPRETER_CHECK();
+    result = PyObject_CallNoArgs(state->interpreter_check);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+int
+gil_check(makefile_state *state)
+{
     assert(!PyErr_Occurred());
     COUNT_PATH(check);
     if (signals_raise_deferred(state) < 0) {
@@ -29,11 +39,20 @@ gil_check(makefile_state *state)
         return -1;
     }
 #endif
-    FIELD_STORE(state->is_only_interpreter, is_only_interpreter());
-    EXPECT_INTERPRETER_CHECK();
-    result = PyObject_CallNoArgs(state->interpreter_check);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
+    return let_interpreter_look(state);
+}
+
+int
+gil_check_deferring(makefile_state *state)
+{
+    if (signals_serve_deferring(state)) {
+        return 1;
+    }
+    if (let_interpreter_look(state) < 0) {
+        signals_raise_asynchronously();
+        return 1;
+    }
+    return 0;
 }
 
 #if HAVE_DIRECT_PATH

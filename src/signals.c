@@ -27,6 +27,12 @@ this_thread(void)
 }
 
 static int
+is_deferred_here(void)
+{
+    return LOAD(deferred.due) && deferred.thread == this_thread();
+}
+
+static int
 raise_now(void)
 {
     assert(!PyErr_Occurred());
@@ -43,7 +49,7 @@ raise_elsewhere(void *unused)
     PyFrameObject *frame;
 
     (void)unused;
-    if (!LOAD(deferred.due) || deferred.thread != this_thread()) {
+    if (!is_deferred_here()) {
         return 0;
     }
     frame = PyEval_GetFrame();
@@ -59,7 +65,7 @@ raise_elsewhere(void *unused)
 int
 signals_raise_deferred(makefile_state *state)
 {
-    if (!LOAD(deferred.due) || deferred.thread != this_thread() || deferred.state != state) {
+    if (!is_deferred_here() || deferred.state != state) {
         return 0;
     }
     return raise_now();
@@ -72,7 +78,7 @@ signals_serve_deferring(makefile_state *state)
 
     assert(!PyErr_Occurred());
     if (PyErr_CheckSignals() == 0) {
-        return 0;
+        return is_deferred_here();
     }
     older = deferred.raised; /* of two that nobody has seen yet the last is told */
     raised_take(&deferred.raised);
@@ -86,4 +92,16 @@ signals_serve_deferring(makefile_state *state)
     raised_drop(&older);
     assert(!PyErr_Occurred());
     return 1;
+}
+
+void
+signals_raise_asynchronously(void)
+{
+    PyObject *type = PyErr_Occurred();
+
+    assert(type != NULL);
+    Py_INCREF(type);
+    PyErr_Clear();
+    (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);
+    Py_DECREF(type);
 }

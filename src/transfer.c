@@ -14,7 +14,6 @@
 
 #include "gil.h"
 #include "paths.h"
-#include "signals.h"
 
 /* A larger send without a timeout is one call that waits: it nearly never fits, and if the
    connection is lost meanwhile, the error stays with the socket for whoever uses it next. */
@@ -99,18 +98,6 @@ transfer_attempt(transfer *self, int waits_in_call)
         return system_call(self, MSG_DONTWAIT);
     }
     return system_call_without_gil(*self, waits_in_call ? 0 : MSG_DONTWAIT);
-}
-
-/* Runs the handlers of signals after progress.  1 if one of them raised: the next operation of the
-   stream tells it. */
-static int
-serve_signals_later(const transfer *self)
-{
-    if (!signals_serve_deferring(self->state)) {
-        return 0;
-    }
-    gil_check_next(&self->history->operations);
-    return 1;
 }
 
 /* The end of the time that the socket's timeout allows from `start_ns` on.  No timeout of Python 2
@@ -227,7 +214,7 @@ transfer_await(transfer *self, int resuming)
     long long now_ns;
 
     if (resuming) {
-        if (serve_signals_later(self)) {
+        if (gil_check_deferring(self->state)) {
             return AWAIT_ERROR;
         }
     }
@@ -302,7 +289,7 @@ transfer_retry(transfer *self, int error, int resuming)
 
         if (error == EINTR) {
             if (resuming) {
-                (void)serve_signals_later(self);
+                (void)gil_check_deferring(self->state);
                 return TRANSFER_ERROR;
             }
             if (PyErr_CheckSignals() < 0) {
@@ -390,13 +377,14 @@ transfer_resume(transfer self, Py_ssize_t sent)
     const Py_ssize_t nbytes = self.nbytes;
     char *const buffer = self.buffer;
 
+    gil_check_next(&self.history->operations); /* what came meanwhile comes before the rest */
     for (;;) {
         Py_ssize_t more;
 
         assert(sent > 0 && sent < nbytes && !PyErr_Occurred());
         if (self.waits_in_call) {
             /* Less than all: a signal came, or the socket has an error to tell. */
-            (void)serve_signals_later(&self);
+            (void)gil_check_deferring(self.state);
             return sent;
         }
         self.buffer = buffer + sent;

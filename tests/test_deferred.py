@@ -1,11 +1,13 @@
-"""What a handler of a signal raises during a write that has sent something, and where it comes out.
+"""What is raised during a write that has sent something, and where it comes out.
 
-The calls are made by one loop in C, in which the interpreter does not look at anything.
+Handlers of signals: the calls are made by one loop in C, in which the interpreter does not look at
+anything.  Then what comes from other threads: asynchronous exceptions and pending calls.
 """
 
 import ctypes
 import functools
 import gc
+import io
 import itertools
 import os
 import signal
@@ -225,3 +227,114 @@ def test_older_of_two_exceptions_put_by_is_let_go(streams):
     assert all(0 < result < len(BIG) for result in results)
     harness.forget_exceptions()
     assert count() == before
+
+
+def test_exception_put_by_ends_the_write_of_another_stream_and_comes_as_it_was_raised(
+    streams, interrupting, raised
+):
+    (first, _), (second, _) = streams(), streams()
+    second._sock.settimeout(5)
+    results = []
+    interrupting(1)
+    with pytest.raises(Interrupt) as caught:
+        call_in_c(results, (first.write, BIG), (second.write, BIG))
+        signals.let_deferred_come()
+    assert raised[0]() is caught.value
+    assert len(results) == 2
+
+
+# --- From other threads ---------------------------------------------------------------------------
+
+
+class Sipper(object):
+    """A peer that takes a little each millisecond, until it is told to end; not all of BIG."""
+
+    def __init__(self, peer):
+        self.peer, self.ended = peer, threading.Event()
+
+    def sip(self):
+        for _ in range(2000):
+            if self.ended.wait(0.001):
+                break
+            self.peer.recv(1 << 10)
+
+    def __enter__(self):
+        self.worker = harness.Worker(self.sip)
+        return self
+
+    def __exit__(self, *exc_info):
+        self.ended.set()
+        self.worker.result()
+
+
+def post_exception(thread):
+    """An asynchronous Interrupt in another thread."""
+    number = (ctypes.c_long if sys.version_info < (3, 7) else ctypes.c_ulong)(thread.ident)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(Interrupt)) == 1
+
+
+def write_raw(raw):
+    raw.write(BIG)
+    for _ in range(10000):  # 2.7 looks after a hundred instructions
+        pass
+
+
+def write_by_a_buffer(raw):
+    writer = io.BufferedWriter(raw, len(BIG) + 1)
+    writer.write(BIG)
+    try:
+        writer.flush()
+    finally:
+        raw.close()  # or the buffer would send the rest when it dies
+
+
+@pytest.mark.parametrize("write", [write_raw, write_by_a_buffer])
+def test_asynchronous_exception_ends_a_timed_write_to_a_slow_peer(streams, write):
+    raw, peer = streams()
+    raw._sock.settimeout(30)
+    writer = harness.Worker(write, raw)
+    writer.wait_until_blocked()
+    with Sipper(peer) as sipper:
+        post_exception(writer)
+        with pytest.raises(Interrupt):
+            writer.result()
+        assert not sipper.ended.is_set()
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_asynchronous_exception_comes_before_the_error_of_the_next_write(streams, timeout):
+    raw, peer = streams()
+    raw._sock.settimeout(timeout)
+    results = []
+    writer = harness.Worker(call_in_c, results, (raw.write, BIG), (raw.write, b"more"))
+    writer.wait_until_blocked()
+    post_exception(writer)
+    peer.close()
+    with pytest.raises(Interrupt):
+        writer.result()
+    assert len(results) == 1
+    assert 0 < results[0] < len(BIG)
+
+
+def test_pending_call_is_made_while_a_timed_write_waits_for_a_slow_peer(streams):
+    raw, peer = streams()
+    raw._sock.settimeout(30)
+    made = threading.Event()
+    main = harness.get_native_id()
+
+    @ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    def call(_):
+        made.set()
+        return 0
+
+    def ask():
+        harness.wait_until(lambda: harness.is_blocked(main))
+        with Sipper(peer):
+            assert ctypes.pythonapi.Py_AddPendingCall(call, None) == 0
+            came = made.wait(1)
+        peer.close()
+        return came
+
+    asking = harness.Worker(ask)
+    assert 0 < raw.write(BIG) < len(BIG)
+    assert asking.result()
