@@ -1028,6 +1028,12 @@ mutate(
     C_PATHS + "test_answer_that_takes_longer_comes_without_the_gil",
 )
 mutate(
+    "gil.h", "the moment is a tenth as long",
+    "#define MOMENT_NS 100000",
+    "#define MOMENT_NS 10000",
+    C_PATHS + "test_answer_of_another_process_comes_with_the_gil",
+)
+mutate(
     "gil.h", "ten times as few waits are between",
     "#define MOST_WAITS_BETWEEN 255",
     "#define MOST_WAITS_BETWEEN 25",

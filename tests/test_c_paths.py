@@ -5,6 +5,7 @@ CFLAGS=-DMAKEFILE_COUNT_PATHS python setup.py build_ext --inplace --force
 """
 
 import contextlib
+import ctypes
 import importlib
 import os
 import socket
@@ -25,6 +26,7 @@ except (ImportError, AttributeError):
     path_counts = None
 
 PY2 = harness.PY2
+PR_SET_TIMERSLACK = 29  # of prctl(2)
 WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 pytestmark = [
@@ -316,7 +318,7 @@ def test_without_a_wait_there_is_no_moment(c_impl, pair):
 
 @pytest.fixture
 def ask(c_impl, closing):
-    """A function that asks another process, which answers after some seconds.
+    """A function that asks another process, which computes for some seconds and answers.
 
     It returns whether the answer came with the GIL: in a moment, before it would be given up.
     """
@@ -329,7 +331,8 @@ def ask(c_impl, closing):
             "while True:\n"
             "    data = os.read(0, 100)\n"
             "    if not data: break\n"
-            "    time.sleep(%r)\n"
+            "    end = time.time() + %r\n"
+            "    while time.time() < end: pass\n"
             "    os.write(0, data)\n" % delay
         )
         processes.append(subprocess.Popen([sys.executable, "-c", script], stdin=theirs))
@@ -351,9 +354,18 @@ def ask(c_impl, closing):
         process.wait()
 
 
+@pytest.fixture
+def exact_timers():
+    """For this thread: else the kernel adds up to 50 microseconds to each."""
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1)) == 0
+    yield
+    prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(0))
+
+
 @with_gil
-def test_answer_of_another_process_comes_with_the_gil(c_impl, pair, ask):
-    question = ask(0)
+def test_answer_of_another_process_comes_with_the_gil(c_impl, pair, ask, exact_timers):
+    question = ask(0.00003)
     wait_in_vain(c_impl, pair[0], 600)  # so that moments are seldom
     answers = 0
     end = time.time() + HANGING
