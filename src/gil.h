@@ -43,6 +43,9 @@
       collector on a build without a GIL.  It comes before anything is moved, so that an exception
       loses nothing.
 
+      On 2.7 nobody can ask: who wants the GIL has to be awake when it is free, which a check is for
+      a tenth of a microsecond.  So there a receive in a loop in C gives it up, as its own does.
+
    No thread is woken or waited for: who wants the GIL asks the interpreter for it after its switch
    interval, and gets it at the next check. */
 #ifndef BACKPORTS_MAKEFILE_GIL_H
@@ -97,6 +100,22 @@ gil_is_kept(const makefile_state *state, int sends)
 #else
     return state->is_only_interpreter &&
            !(sends && __atomic_load_n(&gil_transfers_under_way, __ATOMIC_RELAXED) > 0);
+#endif
+}
+
+/* 2.7: is a loop in C at work?  It is if the interpreter has run no instruction since `instruction`
+   was noted here last. */
+static inline int
+gil_loop_is_of_c(int *instruction)
+{
+#if PYTHON2
+    int now = _Py_Ticker + 1, before = *instruction; /* 0: none was noted */
+
+    *instruction = now;
+    return now == before;
+#else
+    (void)instruction;
+    return 0;
 #endif
 }
 

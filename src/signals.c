@@ -71,6 +71,49 @@ signals_raise_deferred(makefile_state *state)
     return raise_now();
 }
 
+void
+signals_raise_asynchronously(void)
+{
+    PyObject *type = PyErr_Occurred();
+
+    assert(type != NULL);
+    Py_INCREF(type);
+    PyErr_Clear();
+    (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);
+    Py_DECREF(type);
+}
+
+/* Is it handlers of signals that raise here, and nothing else?  With their exception set, which is
+   kept. */
+static int
+only_handlers_raise(void)
+{
+#if PY_VERSION_HEX >= 0x030F0000 /* PyErr_CheckSignals() raises asynchronous exceptions too */
+    raised_exception raised;
+    PyObject *module, *main_thread = NULL;
+    unsigned long ident = 0;
+
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        return 0;
+    }
+    raised_take(&raised);
+    module = PyImport_ImportModule("_thread");
+    if (module != NULL) {
+        main_thread = PyObject_CallMethod(module, "_get_main_thread_ident", NULL);
+        Py_DECREF(module);
+    }
+    if (main_thread != NULL) {
+        ident = PyLong_AsUnsignedLong(main_thread);
+        Py_DECREF(main_thread);
+    }
+    PyErr_Clear();
+    raised_restore(&raised);
+    return ident == this_thread();
+#else
+    return 1;
+#endif
+}
+
 int
 signals_serve_deferring(makefile_state *state)
 {
@@ -79,6 +122,10 @@ signals_serve_deferring(makefile_state *state)
     assert(!PyErr_Occurred());
     if (PyErr_CheckSignals() == 0) {
         return is_deferred_here();
+    }
+    if (!only_handlers_raise()) {
+        signals_raise_asynchronously();
+        return 1;
     }
     older = deferred.raised; /* of two that nobody has seen yet the last is told */
     raised_take(&deferred.raised);
@@ -92,16 +139,4 @@ signals_serve_deferring(makefile_state *state)
     raised_drop(&older);
     assert(!PyErr_Occurred());
     return 1;
-}
-
-void
-signals_raise_asynchronously(void)
-{
-    PyObject *type = PyErr_Occurred();
-
-    assert(type != NULL);
-    Py_INCREF(type);
-    PyErr_Clear();
-    (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);
-    Py_DECREF(type);
 }

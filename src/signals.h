@@ -3,7 +3,8 @@
    The caller of a write has to learn how many bytes went out.  So what a handler raises after the
    first of them is put by: the write returns its count, and the exception follows with the stream's
    next operation, or with the next look of the interpreter that is at another instruction than the
-   one that called the write (a pending call).  Only the main thread runs handlers.
+   one that called the write (a pending call).  Only the main thread of the main interpreter runs
+   handlers.
 
    Asynchronous exceptions come in every thread, and are classes: such a one is made asynchronous
    again, and comes when the interpreter looks next, or with the stream's next operation. */

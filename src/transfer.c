@@ -93,7 +93,8 @@ static inline attempt
 transfer_attempt(transfer *self, int waits_in_call)
 {
     self->waits_in_call = waits_in_call;
-    if (!waits_in_call && gil_is_kept(self->state, self->direction == DIRECTION_SEND)) {
+    if (!waits_in_call && gil_is_kept(self->state, self->direction == DIRECTION_SEND) &&
+        !(self->direction == DIRECTION_RECV && gil_loop_is_of_c(&self->history->instruction))) {
         COUNT_PATH(gil_kept);
         return system_call(self, MSG_DONTWAIT);
     }

@@ -21,6 +21,7 @@ typedef struct {
     PyObject *csocket;    /* Borrowed, only compared: whose this is */
     int error;            /* an errno that the kernel tells once, met after some bytes were sent */
     unsigned char operations; /* since the interpreter's last check: see gil.h */
+    int instruction;          /* 2.7: the interpreter's, when the last receive was made */
 } transfer_history;
 
 enum { TRANSFER_ERROR = -1, TRANSFER_WOULD_BLOCK = -2 };

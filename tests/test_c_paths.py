@@ -189,6 +189,16 @@ def test_ready_receive_of_any_size_keeps_the_gil(c_impl, pair, timeout):
         assert (counted["gil_kept"], counted["gil_given_up"]) == (1, 0)
 
 
+@pytest.mark.skipif(not PY2, reason="there who wants the GIL can ask for it")
+def test_ready_receive_in_a_loop_in_c_gives_the_gil_up(c_impl, pair):
+    ours, peer = pair
+    raw = c_impl.SocketIO(ours, "r")
+    peer.sendall(b"x" * 20)
+    with counting() as counted:
+        assert map(raw.read, [1] * 20) == [b"x"] * 20
+    assert counted["gil_given_up"] >= 19
+
+
 @with_gil
 @pytest.mark.parametrize("timeout", [0, HANGING])
 def test_send_that_the_kernel_takes_keeps_the_gil(c_impl, pair, timeout):

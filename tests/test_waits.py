@@ -149,11 +149,18 @@ def test_rest_of_a_write_whose_peer_took_something_late_has_the_time_since_then(
         assert 0 < raw.write(BIG) < len(BIG)
         return measure_time_out(raw.write, BIG)
 
-    writer = harness.Worker(write)
-    writer.wait_until_blocked()
-    time.sleep(0.5)  # of the 0.8
-    drain(peer)
-    assert writer.result() > 0.2
+    for _ in range(20):
+        start = time.time()
+        writer = harness.Worker(write)
+        writer.wait_until_blocked()
+        time.sleep(0.5)  # of the 0.8
+        drain(peer)
+        in_time = time.time() - start < 0.7
+        if writer.result() > 0.2:
+            return
+        assert not in_time, "it has not waited anew"
+        drain(peer)
+    pytest.skip("this machine is never in time")
 
 
 def test_write_after_the_rest_was_taken_waits_anew(impl, pair):
