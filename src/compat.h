@@ -469,8 +469,16 @@ frame_position(PyFrameObject *frame)
    wants something; 2.7 counts bytecodes. */
 #if PYTHON2
 #define EXPECT_INTERPRETER_CHECK() ((void)(_Py_Ticker = 0))
+#define INSTRUCTIONS_TO_CHECK() _Py_Ticker
 #else
 #define EXPECT_INTERPRETER_CHECK() ((void)0)
+#endif
+
+/* From 3.15 on PyErr_CheckSignals() raises asynchronous exceptions too, in all threads. */
+#if PY_VERSION_HEX >= 0x030F0000
+#define ONLY_SIGNALS_ARE_CHECKED 0
+#else
+#define ONLY_SIGNALS_ARE_CHECKED 1
 #endif
 
 /* Is there more than one interpreter?  A new one is put before the others. */

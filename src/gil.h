@@ -109,7 +109,7 @@ static inline int
 gil_loop_is_of_c(int *instruction)
 {
 #if PYTHON2
-    int now = _Py_Ticker + 1, before = *instruction; /* 0: none was noted */
+    int now = INSTRUCTIONS_TO_CHECK() + 1, before = *instruction; /* 0: none was noted */
 
     *instruction = now;
     return now == before;

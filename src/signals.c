@@ -88,7 +88,9 @@ signals_raise_asynchronously(void)
 static int
 only_handlers_raise(void)
 {
-#if PY_VERSION_HEX >= 0x030F0000 /* PyErr_CheckSignals() raises asynchronous exceptions too */
+#if ONLY_SIGNALS_ARE_CHECKED
+    return 1;
+#else
     raised_exception raised;
     PyObject *module, *main_thread = NULL;
     unsigned long ident = 0;
@@ -109,8 +111,6 @@ only_handlers_raise(void)
     PyErr_Clear();
     raised_restore(&raised);
     return ident == this_thread();
-#else
-    return 1;
 #endif
 }
 
