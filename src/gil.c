@@ -14,21 +14,11 @@ is_only_interpreter(void)
 #endif
 }
 
-static int
-let_interpreter_look(makefile_state *state)
-{
-    PyObject *result;
-
-    FIELD_STORE(state->is_only_interpreter, is_only_interpreter());
-    EXPECT_INTERPRETER_CHECK();
-    result = PyObject_CallNoArgs(state->interpreter_check);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
 int
 gil_check(makefile_state *state)
 {
+    PyObject *result;
+
     assert(!PyErr_Occurred());
     COUNT_PATH(check);
     if (signals_raise_deferred(state) < 0) {
@@ -39,20 +29,11 @@ gil_check(makefile_state *state)
         return -1;
     }
 #endif
-    return let_interpreter_look(state);
-}
-
-int
-gil_check_deferring(makefile_state *state)
-{
-    if (signals_serve_deferring(state)) {
-        return 1;
-    }
-    if (let_interpreter_look(state) < 0) {
-        signals_raise_asynchronously();
-        return 1;
-    }
-    return 0;
+    FIELD_STORE(state->is_only_interpreter, is_only_interpreter());
+    EXPECT_INTERPRETER_CHECK();
+    result = PyObject_CallNoArgs(state->interpreter_check);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }
 
 #if HAVE_DIRECT_PATH

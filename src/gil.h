@@ -61,10 +61,6 @@
 /* The interpreter's check.  0, or -1 with an exception set.  Called with none set. */
 INTERNAL int gil_check(makefile_state *state);
 
-/* The same after some bytes were sent whose number is to be told.  Returns 1 if something was
-   raised, which comes later (signals.h): make the stream's next operation check.  Else 0. */
-INTERNAL int gil_check_deferring(makefile_state *state);
-
 /* The same now and then: `operations` counts a stream's since the last one. */
 static inline int
 gil_check_now_and_then(makefile_state *state, unsigned char *operations)

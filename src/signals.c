@@ -27,12 +27,6 @@ this_thread(void)
 }
 
 static int
-is_deferred_here(void)
-{
-    return LOAD(deferred.due) && deferred.thread == this_thread();
-}
-
-static int
 raise_now(void)
 {
     assert(!PyErr_Occurred());
@@ -49,7 +43,7 @@ raise_elsewhere(void *unused)
     PyFrameObject *frame;
 
     (void)unused;
-    if (!is_deferred_here()) {
+    if (!LOAD(deferred.due) || deferred.thread != this_thread()) {
         return 0;
     }
     frame = PyEval_GetFrame();
@@ -65,35 +59,20 @@ raise_elsewhere(void *unused)
 int
 signals_raise_deferred(makefile_state *state)
 {
-    if (!is_deferred_here() || deferred.state != state) {
+    if (!LOAD(deferred.due) || deferred.thread != this_thread() || deferred.state != state) {
         return 0;
     }
     return raise_now();
 }
 
-void
-signals_raise_asynchronously(void)
-{
-    PyObject *type = PyErr_Occurred();
-
-    assert(type != NULL);
-    Py_INCREF(type);
-    PyErr_Clear();
-    (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);
-    Py_DECREF(type);
-}
-
-/* Is it handlers of signals that raise here, and nothing else?  With their exception set, which is
-   kept. */
+#if !ONLY_SIGNALS_ARE_CHECKED
+/* Is this the thread that runs handlers of signals?  With an exception set, which is kept. */
 static int
-only_handlers_raise(void)
+is_main_thread(void)
 {
-#if ONLY_SIGNALS_ARE_CHECKED
-    return 1;
-#else
     raised_exception raised;
-    PyObject *module, *main_thread = NULL;
-    unsigned long ident = 0;
+    PyObject *module, *number = NULL;
+    unsigned long main_thread = 0;
 
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         return 0;
@@ -101,18 +80,30 @@ only_handlers_raise(void)
     raised_take(&raised);
     module = PyImport_ImportModule("_thread");
     if (module != NULL) {
-        main_thread = PyObject_CallMethod(module, "_get_main_thread_ident", NULL);
+        number = PyObject_CallMethod(module, "_get_main_thread_ident", NULL);
         Py_DECREF(module);
     }
-    if (main_thread != NULL) {
-        ident = PyLong_AsUnsignedLong(main_thread);
-        Py_DECREF(main_thread);
+    if (number != NULL) {
+        main_thread = PyLong_AsUnsignedLong(number);
+        Py_DECREF(number);
     }
     PyErr_Clear();
     raised_restore(&raised);
-    return ident == this_thread();
-#endif
+    return main_thread == this_thread();
 }
+
+/* The asynchronous exception that is set, which is a class, becomes one again. */
+static void
+raise_asynchronously(void)
+{
+    PyObject *type = PyErr_Occurred();
+
+    Py_INCREF(type);
+    PyErr_Clear();
+    (void)PyThreadState_SetAsyncExc(this_thread(), type);
+    Py_DECREF(type);
+}
+#endif
 
 int
 signals_serve_deferring(makefile_state *state)
@@ -121,12 +112,14 @@ signals_serve_deferring(makefile_state *state)
 
     assert(!PyErr_Occurred());
     if (PyErr_CheckSignals() == 0) {
-        return is_deferred_here();
+        return 0;
     }
-    if (!only_handlers_raise()) {
-        signals_raise_asynchronously();
+#if !ONLY_SIGNALS_ARE_CHECKED
+    if (!is_main_thread()) {
+        raise_asynchronously();
         return 1;
     }
+#endif
     older = deferred.raised; /* of two that nobody has seen yet the last is told */
     raised_take(&deferred.raised);
     deferred.thread = this_thread();

@@ -14,6 +14,7 @@
 
 #include "gil.h"
 #include "paths.h"
+#include "signals.h"
 
 /* A larger send without a timeout is one call that waits: it nearly never fits, and if the
    connection is lost meanwhile, the error stays with the socket for whoever uses it next. */
@@ -22,8 +23,8 @@
 #define NS_PER_S 1000000000LL
 #define NS_PER_MS 1000000LL
 
-/* A send that comes this soon after one whose time was up is the rest of it, which a buffer sends:
-   its time is up too, or a BufferedWriter would wait for the timeout twice. */
+/* A send that comes this soon after one whose time was up is the rest of it: its time is up too, or
+   a program that sends on would wait for the timeout twice. */
 #define REST_NS (50 * NS_PER_MS)
 
 typedef enum { DIRECTION_RECV, DIRECTION_SEND } transfer_direction;
@@ -215,7 +216,7 @@ transfer_await(transfer *self, int resuming)
     long long now_ns;
 
     if (resuming) {
-        if (gil_check_deferring(self->state)) {
+        if (signals_serve_deferring(self->state)) {
             return AWAIT_ERROR;
         }
     }
@@ -290,7 +291,7 @@ transfer_retry(transfer *self, int error, int resuming)
 
         if (error == EINTR) {
             if (resuming) {
-                (void)gil_check_deferring(self->state);
+                (void)signals_serve_deferring(self->state);
                 return TRANSFER_ERROR;
             }
             if (PyErr_CheckSignals() < 0) {
@@ -378,14 +379,13 @@ transfer_resume(transfer self, Py_ssize_t sent)
     const Py_ssize_t nbytes = self.nbytes;
     char *const buffer = self.buffer;
 
-    gil_check_next(&self.history->operations); /* what came meanwhile comes before the rest */
     for (;;) {
         Py_ssize_t more;
 
         assert(sent > 0 && sent < nbytes && !PyErr_Occurred());
         if (self.waits_in_call) {
             /* Less than all: a signal came, or the socket has an error to tell. */
-            (void)gil_check_deferring(self.state);
+            (void)signals_serve_deferring(self.state);
             return sent;
         }
         self.buffer = buffer + sent;
@@ -454,7 +454,7 @@ transfer_recv(makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t
 
 Py_ssize_t
 transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_ssize_t nbytes,
-              transfer_history *history)
+              int caller_goes_on, transfer_history *history)
 {
     transfer self = {state, csocket, DIRECTION_SEND, (char *)buffer, nbytes, history, 0, 0, 0};
     Py_ssize_t sent;
@@ -468,7 +468,11 @@ transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_s
     if (FIELD_LOAD(history->stalled_ns) != 0) {
         FIELD_STORE(history->stalled_ns, 0);
     }
-    return sent < 0 || sent == nbytes ? sent : transfer_resume(self, sent);
+    if (sent < 0 || sent == nbytes) {
+        return sent;
+    }
+    gil_check_next(&history->operations); /* what came meanwhile comes before the rest */
+    return caller_goes_on ? sent : transfer_resume(self, sent);
 }
 
 #else
@@ -484,8 +488,9 @@ transfer_recv(makefile_state *state, PyObject *csocket, void *buffer, Py_ssize_t
 
 Py_ssize_t
 transfer_send(makefile_state *state, PyObject *csocket, const void *buffer, Py_ssize_t nbytes,
-              transfer_history *history)
+              int caller_goes_on, transfer_history *history)
 {
+    (void)caller_goes_on;
     return transfer_recv(state, csocket, (void *)buffer, nbytes, history);
 }
 

@@ -36,8 +36,9 @@ INTERNAL Py_ssize_t transfer_recv(makefile_state *state, PyObject *csocket, void
    came, or, after some bytes, the socket has an error to tell.  Returns how many bytes were taken,
    if any were (or nbytes is 0); else TRANSFER_WOULD_BLOCK, or TRANSFER_ERROR with an exception set.
    What a handler of a signal raises after the first byte is put by (signals.h), so the count is
-   told. */
+   told.  `caller_goes_on`: a part is as good, and whoever wants the thread is heard before the
+   rest. */
 INTERNAL Py_ssize_t transfer_send(makefile_state *state, PyObject *csocket, const void *buffer,
-                                  Py_ssize_t nbytes, transfer_history *history);
+                                  Py_ssize_t nbytes, int caller_goes_on, transfer_history *history);
 
 #endif

@@ -120,6 +120,14 @@ const char write_doc[] =
     "sent.\n"
     "**Source:** socket.SocketIO.write and socket.socket.sendall of CPython 3.15.";
 
+/* Is it lent by a BufferedWriter?  That sends the rest by itself, as the interpreter's own streams
+   want it.  It makes a memoryview of memory that no object has; Python code cannot. */
+static inline int
+is_lent_by_a_writer(PyObject *buffer)
+{
+    return PyMemoryView_Check(buffer) && PyMemoryView_GET_BUFFER(buffer)->obj == NULL;
+}
+
 static inline PyObject *
 stream_write(SocketIO *self, PyObject *buffer)
 {
@@ -132,7 +140,8 @@ stream_write(SocketIO *self, PyObject *buffer)
     switch (endpoint_find(&send, self, sock, OPERATION_WRITE, buffer)) {
         case ENDPOINT_DIRECT:
             result = endpoint_transfer_result(
-                transfer_send(self->state, send.csocket, send.start, send.nbytes, &self->history));
+                transfer_send(self->state, send.csocket, send.start, send.nbytes,
+                              is_lent_by_a_writer(buffer), &self->history));
             break;
         case ENDPOINT_METHOD:
             result = endpoint_call(self, sock, send.method, buffer, OPERATION_WRITE);

@@ -537,3 +537,22 @@ with ours, peer, fallback.backport_makefile(ours, "rb") as stream:
     print(stream.readline())
 """
     assert run_script(impl, script) == "b'line\\n'\n"
+
+
+@pytest.mark.skipif(PY2, reason="2.7 has no casts")
+def test_view_of_large_items_is_one_datagram(any_impl, closing):
+    ours, peer = map(closing, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+    ours.settimeout(30)
+    view = memoryview(bytearray(range(64))).cast("I")
+    assert any_impl.SocketIO(ours, "w").write(view) == 64
+    peer.setblocking(False)
+    assert peer.recv(100) == bytes(bytearray(range(64)))
+    with pytest.raises(EnvironmentError):
+        peer.recv(100)
+
+
+@pytest.mark.skipif(not PYPY, reason="only PyPy's sockets send it")
+def test_count_of_a_strided_view_of_which_a_part_is_sent_is_told(any_impl, closing):
+    ours, peer = map(closing, socket.socketpair())
+    ours.settimeout(0.1)
+    assert 0 < any_impl.SocketIO(ours, "w").write(memoryview(bytes(1 << 22))[::2]) < 1 << 21

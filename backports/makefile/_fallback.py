@@ -65,7 +65,8 @@ SOCKETS = (CSocket, SocketObject)
 # --- Endpoint: the direct path, or the sock's own method ------------------------------------------
 
 BLOCKING_ERRNOS = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
-C_METHOD = types.BuiltinMethodType  # on PyPy that is the type of all methods
+C_METHOD = types.BuiltinMethodType
+METHODS_ARE_ALIKE = PYPY and not PY2  # that is the type of all methods; each tells its function
 
 
 def find_csocket(method, name):
@@ -408,6 +409,8 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
 def send_rest(csocket, b, stream, deadline, sent):
     """`transfer_resume` with *b*, bytes or a memoryview, of which *sent* bytes were just taken."""
     view = view_bytes(b)
+    if view is None:  # not contiguous, which PyPy sends
+        return sent
     try:
         return transfer_resume(csocket, view, stream, deadline, get_time(), sent)
     finally:
@@ -520,7 +523,7 @@ class SocketIO(io.RawIOBase):
                 return self._receive(sock, get_method(self, sock, "recv_into"), b)
             recv_into = sock.recv_into
             if self._rest is not None or type(recv_into) is C_METHOD and (
-                    not PYPY or recv_into.__func__ is RECV_INTO):  # there all methods are of a type
+                    not METHODS_ARE_ALIKE or recv_into.__func__ is RECV_INTO):
                 return self._receive(sock, recv_into, b)
             return recv_into(b)
         except socket.timeout:
@@ -627,9 +630,10 @@ class SocketIO(io.RawIOBase):
                 kind = type(b)
                 if ((kind is bytes or kind is memoryview) and Socket.send is SEND
                         and Socket.__getattribute__ is GETATTRIBUTE):
+                    nbytes = len(b) if kind is bytes else b.nbytes
                     began = get_time()
                     sent = SEND(sock, b, MSG_DONTWAIT)
-                    if sent == (len(b) if kind is bytes else b.nbytes):
+                    if sent == nbytes:
                         return sent
                     return send_rest(sock, b, self, deadline_after(began, timeout), sent)
             try:
@@ -641,7 +645,7 @@ class SocketIO(io.RawIOBase):
                 if sendall is ABSENT:
                     raise
             else:
-                if type(send) is C_METHOD and (not PYPY or send.__func__ is SEND):
+                if type(send) is C_METHOD and (not METHODS_ARE_ALIKE or send.__func__ is SEND):
                     csocket = find_csocket(send, "send")
                     if csocket is not None:
                         return transfer_send(csocket, b, self)
