@@ -409,8 +409,6 @@ def transfer_resume(csocket, view, stream, deadline, idle, sent):
 def send_rest(csocket, b, stream, deadline, sent):
     """`transfer_resume` with *b*, bytes or a memoryview, of which *sent* bytes were just taken."""
     view = view_bytes(b)
-    if view is None:  # not contiguous, which PyPy sends
-        return sent
     try:
         return transfer_resume(csocket, view, stream, deadline, get_time(), sent)
     finally:
@@ -628,7 +626,7 @@ class SocketIO(io.RawIOBase):
                 if timeout is None:
                     return sock.send(b)  # whoever's: by both paths this call
                 kind = type(b)
-                if ((kind is bytes or kind is memoryview) and Socket.send is SEND
+                if ((kind is bytes or kind is memoryview and b.c_contiguous) and Socket.send is SEND
                         and Socket.__getattribute__ is GETATTRIBUTE):
                     nbytes = len(b) if kind is bytes else b.nbytes
                     began = get_time()
