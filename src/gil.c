@@ -89,7 +89,7 @@ gil_moment_ended(int brought_something)
     int between = __atomic_load_n(&waits_between, __ATOMIC_RELAXED);
 
     if (brought_something) {
-        between /= 2;
+        between /= 2; /* unreached: where the machine is too slow for an answer in time */
     }
     else if (between < MOST_WAITS_BETWEEN) {
         between = 2 * between + 1;

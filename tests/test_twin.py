@@ -551,8 +551,12 @@ def test_view_of_large_items_is_one_datagram(any_impl, closing):
         peer.recv(100)
 
 
-@pytest.mark.skipif(not PYPY, reason="only PyPy's sockets send it")
+@pytest.mark.skipif(not PYPY, reason="only PyPy's sockets send it, up to 3.9")
 def test_count_of_a_strided_view_of_which_a_part_is_sent_is_told(any_impl, closing):
     ours, peer = map(closing, socket.socketpair())
     ours.settimeout(0.1)
-    assert 0 < any_impl.SocketIO(ours, "w").write(memoryview(bytes(1 << 22))[::2]) < 1 << 21
+    try:
+        count = any_impl.SocketIO(ours, "w").write(memoryview(bytes(1 << 22))[::2])
+    except BufferError:
+        return
+    assert 0 < count < 1 << 21
