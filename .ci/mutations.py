@@ -147,7 +147,7 @@ mutate(
     "transfer.c", "the wait of a rest begins with its last look",
     "if (self->idle_ns == 0) {",
     "if (1) {",
-    REGRESSIONS + "test_buffer_that_nobody_takes_times_out_once",
+    WAITS + "test_rest_that_comes_some_milliseconds_later_has_no_time_left",
 )
 mutate(
     "transfer.c", "the wait of a rest begins with the first byte",
@@ -280,7 +280,7 @@ mutate(
     "transfer.c", "what follows progress is taken for a beginning",
     "transfer_retry(&self, EAGAIN, 1)",
     "transfer_retry(&self, EAGAIN, 0)",
-    REGRESSIONS + "test_buffer_that_nobody_takes_times_out_once",
+    WAITS + "test_rest_that_comes_some_milliseconds_later_has_no_time_left",
 )
 
 # ---- transfer.c: bytes
